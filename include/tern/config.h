@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* The node's configuration: what tern.toml and the loader's command line say (hv/config.c). */
+#ifndef TERN_CONFIG_H
+#define TERN_CONFIG_H
+
+#include <tern/log.h>
+#include <tern/toml.h>
+#include <tern/types.h>
+
+#define CONFIG_MODULE "tern.toml" /* the boot module that holds it */
+#define CONFIG_NAME_MAX 32u
+
+struct config {
+	/* [node] */
+	char name[CONFIG_NAME_MAX]; /* default "tern" */
+	/* [console] */
+	u16 com_port;	 /* I/O port of the shell's 16550; default 0x3f8 */
+	u32 com_speed;	 /* bit/s; default 115200 */
+	u32 com_irq;	 /* ISA IRQ; default 4; 0: polled */
+	bool screen;	 /* log on VGA text or framebuffer too; default true */
+	/* [log] */
+	enum log_level log_level; /* default info */
+	/* [boot] is read by ternboot.efi: modules, cmdline */
+};
+
+/* What came of reading it. */
+enum config_state { CONFIG_NONE, CONFIG_OK, CONFIG_BAD };
+
+/* Fills *c with the defaults. */
+void config_defaults(struct config *c);
+
+/* Reads text into *c, which holds the defaults. On error *c holds the defaults again, -TERN_EINVAL,
+ * *err filled. Pure. */
+MUST_CHECK int config_read(const char *text, size_t len, struct config *c, struct toml_error *err);
+
+/* The command line wins over the file: "console=0x2f8,9600,3" "log=debug" "screen=off".
+ * Unknown words are ignored; a known word with a bad value is reported by log_warn. */
+void config_apply_cmdline(const char *cmdline, struct config *c);
+
+/* The node's configuration after boot; *err is filled when the state is CONFIG_BAD. */
+const struct config *config_get(void);
+enum config_state config_state(const struct toml_error **err);
+/* Reads module and command line of the boot information; never fails: see config_state(). */
+void config_init(void);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spinlocks with ranks (hv/lock.c). A CPU takes locks only in rising rank; debug builds check it and
+ * panic naming both locks. docs/locking.md lists the ranks and what each lock guards.
+ */
+#ifndef TERN_LOCK_H
+#define TERN_LOCK_H
+
+#include <tern/types.h>
+
+enum lock_rank {
+	RANK_SHELL = 5,
+	RANK_VM = 10,
+	RANK_GMEM = 20,
+	RANK_HPT = 30,
+	RANK_FRAMES = 40,
+	RANK_PCI = 50,
+	RANK_IRQ = 55,
+	RANK_TIMER = 60,
+	RANK_LOG = 90,
+	RANK_CONSOLE = 95,
+};
+
+struct spinlock {
+	u32 next;  /* (a) ticket to hand out */
+	u32 owner; /* (a) ticket being served */
+	u16 rank;  /* (c) enum lock_rank */
+	u16 cpu;   /* holder + 1, for debug builds and the panic text; 0: free */
+	const char *name;
+};
+
+#define SPINLOCK_INIT(r, n)                                                                        \
+	{                                                                                          \
+		.next = 0, .owner = 0, .rank = (u16)(r), .cpu = 0, .name = (n)                     \
+	}
+
+/* Takes the lock with interrupts off on this CPU; the token goes back to lock_release(). */
+typedef struct {
+	bool irqs_were_on;
+} lock_token;
+
+MUST_CHECK lock_token lock_take(struct spinlock *lock);
+/* Takes the lock only if it is free now. */
+MUST_CHECK bool lock_try(struct spinlock *lock, lock_token *token);
+void lock_release(struct spinlock *lock, lock_token token);
+/* True when this CPU holds it. For ASSERT. */
+bool lock_held(const struct spinlock *lock);
+
+#endif

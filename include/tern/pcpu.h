@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* The per-CPU block. Reached by pcpu_self() (GS base) or pcpu_get(index). */
+#ifndef TERN_PCPU_H
+#define TERN_PCPU_H
+
+#include <tern/arch.h>
+#include <tern/types.h>
+
+#define PCPU_RANKS_MAX 8u
+
+struct trace_ring;
+struct timer_queue;
+struct frame_cache;
+
+struct pcpu {
+	struct pcpu *self;   /* (c) offset 0: what GS:0 reads */
+	u32 index;	     /* (c) 0 is the boot CPU */
+	u32 apic_id;	     /* (c) */
+	u32 acpi_uid;	     /* (c) */
+	u32 node;	     /* (c) NUMA node, 0 when the machine does not say */
+	u64 canary_pad[2];   /* keeps the next field at 0x28 from FS base, see below */
+	u64 canary;	     /* (c) FS:0x28, what the stack protector reads */
+	u32 online;	     /* (a) 1 once the CPU runs Tern */
+	u32 work;	     /* (a) bits of work for the idle loop */
+	/* This CPU only, interrupts off. */
+	u32 rank_count;
+	u16 ranks[PCPU_RANKS_MAX]; /* locks held, debug builds */
+	const char *rank_names[PCPU_RANKS_MAX];
+	struct trace_ring *trace;
+	struct timer_queue *timers;
+	struct frame_cache *frames;
+	u64 irq_count;	/* interrupts taken */
+	u64 idle_tsc;	/* TSC ticks spent in arch_idle() */
+	void *arch;	/* (c) struct cpu of arch/x86_64 */
+};
+
+_Static_assert(offsetof(struct pcpu, canary) == 0x28, "the stack protector reads FS:0x28");
+
+/* CPUs the firmware listed and Tern accepted, started or not. */
+u32 pcpu_count(void);
+/* CPUs that run. */
+u32 pcpu_online_count(void);
+/* index < pcpu_count(). Never NULL. */
+struct pcpu *pcpu_get(u32 index);
+/* Adds a CPU found in the MADT; the boot CPU is always index 0. Boot CPU, before SMP.
+ * Returns the block, or NULL when CPUS_MAX are known already (logged once, counted). */
+struct pcpu *pcpu_add(u32 apic_id, u32 acpi_uid);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Per-CPU deadline timers (hv/timer.c). Deadlines are absolute TSC values. */
+#ifndef TERN_TIMER_H
+#define TERN_TIMER_H
+
+#include <tern/types.h>
+
+struct timer;
+/* Runs on the CPU the timer was started on, interrupts off, no lock held; may start it again. */
+typedef void timer_fn(struct timer *t);
+
+struct timer {
+	struct timer *next; /* queue of one CPU, by deadline */
+	u64 deadline;
+	timer_fn *fn;
+	void *arg;
+	const char *name; /* shown by the shell's timers */
+	u32 cpu;	  /* index of the CPU whose queue it is in */
+	bool active;
+};
+
+struct pcpu;
+/* Prepares the queue of a CPU. -TERN_ENOMEM. */
+MUST_CHECK int timer_cpu_init(struct pcpu *pc);
+/* Starts or moves a timer on this CPU. A deadline in the past fires at once (from the interrupt). */
+void timer_start(struct timer *t, u64 deadline);
+/* After it returns the function does not run any more. Only on the CPU it was started on. */
+void timer_stop(struct timer *t);
+/* The timer interrupt: runs what is due, arms the next. Interrupts off. */
+void timer_interrupt(void);
+/* Copies up to max timers of a CPU's queue in order; returns how many there are. */
+struct timer_view {
+	const char *name;
+	u64 deadline;
+};
+u32 timer_list(const struct pcpu *pc, struct timer_view *out, u32 max);
+
+/* TSC ticks in a time, and back; both saturate. 0 when the TSC is not calibrated. */
+u64 timer_us_to_tsc(u64 us);
+u64 timer_tsc_to_us(u64 ticks);
+
+#endif

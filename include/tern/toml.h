@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one configuration parser: a strict subset of TOML 1.0 (hv/lib/toml.c). Used by the
+ * hypervisor, by ternboot.efi and by the management daemon: no allocation, no recursion, no libc.
+ * docs/tern.toml.md describes the language and the keys.
+ */
+#ifndef TERN_TOML_H
+#define TERN_TOML_H
+
+#include <tern/types.h>
+
+#define TOML_TEXT_MAX (1u << 20) /* longest accepted file, bytes */
+#define TOML_PATH_MAX 128u	 /* longest "table.table.key", with NUL */
+#define TOML_STR_MAX  1024u	 /* longest string value, with NUL */
+#define TOML_ITEMS_MAX 32u	 /* most strings in an array */
+
+enum toml_type { TOML_STRING, TOML_INT, TOML_BOOL, TOML_ARRAY };
+
+struct toml_value {
+	enum toml_type type;
+	u32 line, col;	 /* where the value begins, from 1; col counts bytes */
+	s64 num;	 /* TOML_INT; TOML_BOOL: 0 or 1 */
+	const char *str; /* TOML_STRING; TOML_ARRAY: the items, each NUL-ended, one after another */
+	u32 count;	 /* TOML_ARRAY: how many */
+};
+
+struct toml_error {
+	u32 line, col;
+	char text[160]; /* what was expected and what was found, one line, no newline */
+};
+
+/*
+ * One event a key: table is the dotted path of the table ("" at the top, "vm.web"), key the bare
+ * key. With key NULL the event is a table header itself. Strings live only during the call.
+ * Return 0 to go on; else fill *err (toml_fail) and return -TERN_EINVAL: parsing stops.
+ */
+typedef int toml_event_fn(const char *table, const char *key, const struct toml_value *v,
+			  struct toml_error *err, void *arg);
+
+/*
+ * Parses len bytes of text. Duplicate keys and duplicate tables are errors. Returns 0 or
+ * -TERN_EINVAL with *err filled. Pure but for the events, which come in file order and only for
+ * text before the first error.
+ */
+MUST_CHECK int toml_parse(const char *text, size_t len, toml_event_fn *event, void *arg,
+			  struct toml_error *err);
+
+/* Fills *err with a place and a formatted text; returns -TERN_EINVAL. */
+int toml_fail(struct toml_error *err, u32 line, u32 col, const char *fmt, ...) PRINTF(4, 5);
+
+#endif

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+# tern.iso and pxe/
