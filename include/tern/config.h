@@ -7,20 +7,20 @@
 #include <tern/toml.h>
 #include <tern/types.h>
 
-#define CONFIG_MODULE "tern.toml" /* the boot module that holds it */
+#define CONFIG_MODULE   "tern.toml" /* the boot module that holds it */
 #define CONFIG_NAME_MAX 32u
 
 struct config {
 	/* [node] */
 	char name[CONFIG_NAME_MAX]; /* default "tern" */
 	/* [console] */
-	u16 com_port;	 /* I/O port of the shell's 16550; default 0x3f8 */
-	u32 com_speed;	 /* bit/s; default 115200 */
-	u32 com_irq;	 /* ISA IRQ; default 4; 0: polled */
-	bool screen;	 /* log on VGA text or framebuffer too; default true */
+	u16 com_port;  /* I/O port of the shell's 16550; default 0x3f8 */
+	u32 com_speed; /* bit/s; default 115200 */
+	u32 com_irq;   /* ISA IRQ; default 4; 0: polled */
+	bool screen;   /* log on VGA text or framebuffer too; default true */
 	/* [log] */
 	enum log_level log_level; /* default info */
-	/* [boot] is read by ternboot.efi: modules, cmdline */
+				  /* [boot] is read by ternboot.efi: modules, cmdline */
 };
 
 /* What came of reading it. */

@@ -22,6 +22,9 @@ size_t str_copy(char *dst, const char *src, size_t size);
 /* True when s begins with prefix. */
 bool str_starts(const char *s, const char *prefix);
 
+/* The value of a hexadecimal digit, or 255 when c is none. */
+u32 str_digit(char c);
+
 /* Reads an unsigned number, decimal or 0x hexadecimal, that fills the whole string.
  * Returns 0, or -TERN_EINVAL, or -TERN_ERANGE. *out is untouched on error. */
 MUST_CHECK int str_to_u64(const char *s, u64 *out);

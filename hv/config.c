@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/* The node's configuration: what a key of tern.toml may hold is one row of a table. */
+#include <tern/arch.h>
+#include <tern/boot_info.h>
+#include <tern/config.h>
+#include <tern/err.h>
+#include <tern/lib.h>
+
+#define COM_BASE_RATE 115200 /* bit/s of a 16550 whose divisor latch holds 1 */
+#define COM_REGISTERS 8      /* I/O ports of a 16550 */
+
+static const struct config defaults = {
+	.name = "tern",
+	.com_port = 0x3f8,
+	.com_speed = COM_BASE_RATE,
+	.com_irq = 4,
+	.screen = true,
+	.log_level = LOG_INFO,
+};
+
+static struct config loaded;
+static const struct config *current = &defaults;
+static enum config_state state;
+static struct toml_error error;
+
+/* Takes a value of the row's type; false when it is not one of those the row allows. */
+typedef bool set_fn(struct config *c, const struct toml_value *v);
+
+static bool set_name(struct config *c, const struct toml_value *v)
+{
+	size_t len = strlen(v->str);
+
+	for (const char *s = v->str; *s != '\0'; s++) {
+		if (!(*s >= 'a' && *s <= 'z') && !(*s >= 'A' && *s <= 'Z') &&
+		    !(*s >= '0' && *s <= '9') && strchr("-_.", *s) == NULL)
+			return false;
+	}
+	if (len == 0 || len >= sizeof(c->name))
+		return false;
+	str_copy(c->name, v->str, sizeof(c->name));
+	return true;
+}
+
+static bool set_port(struct config *c, const struct toml_value *v)
+{
+	if (v->num < 1 || v->num > UINT16_MAX + 1 - COM_REGISTERS)
+		return false;
+	c->com_port = (u16)v->num;
+	return true;
+}
+
+static bool set_speed(struct config *c, const struct toml_value *v)
+{
+	if (v->num < 1200 || v->num > COM_BASE_RATE || COM_BASE_RATE % v->num != 0)
+		return false;
+	c->com_speed = (u32)v->num;
+	return true;
+}
+
+/* IRQ 2 is where the second 8259 hangs on the first: no device can have it. */
+static bool set_irq(struct config *c, const struct toml_value *v)
+{
+	if (v->num < 0 || v->num > 15 || v->num == 2)
+		return false;
+	c->com_irq = (u32)v->num;
+	return true;
+}
+
+static bool set_screen(struct config *c, const struct toml_value *v)
+{
+	c->screen = v->num != 0;
+	return true;
+}
+
+static bool set_level(struct config *c, const struct toml_value *v)
+{
+	static const struct {
+		const char *name;
+		enum log_level level;
+	} levels[] = {
+		{"error", LOG_ERR},
+		{"warn", LOG_WARN},
+		{"info", LOG_INFO},
+		{"debug", LOG_DEBUG},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {
+		if (strcmp(v->str, levels[i].name) != 0)
+			continue;
+		c->log_level = levels[i].level;
+		return true;
+	}
+	return false;
+}
+
+/* For the keys that only ternboot.efi acts on. */
+static bool set_nothing(UNUSED struct config *c, UNUSED const struct toml_value *v)
+{
+	return true;
+}
+
+/* docs/tern.toml.md has the same rows; the rows of one table stand together. */
+static const struct rule {
+	const char *table, *key;
+	enum toml_type type;
+	set_fn *set;
+	const char *expected;
+} rules[] = {
+	{"node", "name", TOML_STRING, set_name,
+	 "a string of 1 to 31 letters, digits, '-', '_' and '.'"},
+	{"console", "port", TOML_INT, set_port, "an integer from 1 to 0xfff8"},
+	{"console", "speed", TOML_INT, set_speed,
+	 "an integer from 1200 to 115200 that divides 115200"},
+	{"console", "irq", TOML_INT, set_irq, "an integer from 0 (no IRQ) to 15, but not 2"},
+	{"console", "screen", TOML_BOOL, set_screen, "true or false"},
+	{"log", "level", TOML_STRING, set_level, "\"error\", \"warn\", \"info\" or \"debug\""},
+	{"boot", "modules", TOML_ARRAY, set_nothing, "an array of strings"},
+	{"boot", "cmdline", TOML_STRING, set_nothing, "a string"},
+};
+
+struct reading {
+	struct config *config;
+	u32 key_count;
+};
+
+/* Lists the known tables, or with a table its known keys; "" when there is no such table. */
+static void list_known(const char *table, char *buf, size_t size)
+{
+	const char *last = "";
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		const struct rule *r = &rules[i];
+
+		if (table == NULL && strcmp(r->table, last) != 0)
+			n += (size_t)fmt_str(buf + n, size - n, "%s[%s]", n > 0 ? ", " : "",
+					     r->table);
+		if (table != NULL && strcmp(r->table, table) == 0)
+			n += (size_t)fmt_str(buf + n, size - n, "%s%s", n > 0 ? ", " : "", r->key);
+		if (n >= size)
+			return;
+		last = r->table;
+	}
+}
+
+static int read_header(const char *table, const struct toml_value *v, struct toml_error *err)
+{
+	char known[80];
+
+	list_known(table, known, sizeof(known));
+	if (known[0] != '\0')
+		return 0;
+	list_known(NULL, known, sizeof(known));
+	return toml_fail(err, v->line, v->col, "unknown table [%.40s]; known are %s", table, known);
+}
+
+static int unknown_key(const char *table, const char *key, const struct toml_value *v,
+		       struct toml_error *err)
+{
+	char known[80];
+
+	list_known(table[0] != '\0' ? table : NULL, known, sizeof(known));
+	if (table[0] == '\0')
+		return toml_fail(err, v->line, v->key_col,
+				 "%.40s stands in no table; known tables are %s", key, known);
+	return toml_fail(err, v->line, v->key_col, "unknown key %.40s in [%s]; known are %s", key,
+			 table, known);
+}
+
+static int read_event(const char *table, const char *key, const struct toml_value *v,
+		      struct toml_error *err, void *arg)
+{
+	static const char *const types[] = {
+		[TOML_STRING] = "a string",
+		[TOML_INT] = "an integer",
+		[TOML_BOOL] = "a boolean",
+		[TOML_ARRAY] = "an array",
+	};
+	struct reading *reading = arg;
+
+	if (key == NULL)
+		return read_header(table, v, err);
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		const struct rule *r = &rules[i];
+
+		if (strcmp(table, r->table) != 0 || strcmp(key, r->key) != 0)
+			continue;
+		if (v->type != r->type)
+			return toml_fail(err, v->line, v->col, "%s.%s: expected %s, found %s",
+					 table, key, r->expected, types[v->type]);
+		if (!r->set(reading->config, v))
+			return toml_fail(err, v->line, v->col, "%s.%s: expected %s", table, key,
+					 r->expected);
+		reading->key_count++;
+		return 0;
+	}
+	return unknown_key(table, key, v, err);
+}
+
+/* config_read() that also counts the keys. */
+static int read_text(const char *text, size_t len, struct config *c, u32 *key_count,
+		     struct toml_error *err)
+{
+	struct reading reading = {.config = c};
+	int rc = toml_parse(text, len, read_event, &reading, err);
+
+	if (rc != 0)
+		config_defaults(c);
+	*key_count = reading.key_count;
+	return rc;
+}
+
+void config_defaults(struct config *c)
+{
+	*c = defaults;
+}
+
+int config_read(const char *text, size_t len, struct config *c, struct toml_error *err)
+{
+	u32 key_count = 0;
+
+	return read_text(text, len, c, &key_count, err);
+}
+
+/* PORT[,SPEED[,IRQ]]; all of it or nothing. */
+static bool apply_console(const char *text, struct config *c)
+{
+	static set_fn *const set[] = {set_port, set_speed, set_irq};
+	struct config next = *c;
+
+	for (size_t i = 0;; i++) {
+		const char *comma = strchr(text, ',');
+		struct toml_value v = {.type = TOML_INT};
+		char word[24];
+		u64 n;
+
+		str_copy(word, text, sizeof(word));
+		if (comma != NULL && comma < text + sizeof(word))
+			word[comma - text] = '\0';
+		if (i == ARRAY_SIZE(set) || str_to_u64(word, &n) != 0 || n > INT64_MAX)
+			return false;
+		v.num = (s64)n;
+		if (!set[i](&next, &v))
+			return false;
+		if (comma == NULL)
+			break;
+		text = comma + 1;
+	}
+	*c = next;
+	return true;
+}
+
+static bool apply_log(const char *text, struct config *c)
+{
+	return set_level(c, &(struct toml_value){.type = TOML_STRING, .str = text});
+}
+
+static bool apply_screen(const char *text, struct config *c)
+{
+	if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
+		return false;
+	c->screen = strcmp(text, "on") == 0;
+	return true;
+}
+
+void config_apply_cmdline(const char *cmdline, struct config *c)
+{
+	static const struct {
+		const char *key;
+		bool (*apply)(const char *text, struct config *c);
+		const char *expected;
+	} words[] = {
+		{"console", apply_console, "PORT[,SPEED[,IRQ]] such as 0x3f8,115200,4"},
+		{"log", apply_log, "error, warn, info or debug"},
+		{"screen", apply_screen, "on or off"},
+	};
+	char value[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (boot_info_option(cmdline, words[i].key, value, sizeof(value)) &&
+		    !words[i].apply(value, c))
+			log_warn("command line: %s=%s is ignored: expected %s", words[i].key, value,
+				 words[i].expected);
+	}
+}
+
+const struct config *config_get(void)
+{
+	return current;
+}
+
+enum config_state config_state(const struct toml_error **err)
+{
+	*err = state == CONFIG_BAD ? &error : NULL;
+	return state;
+}
+
+static int read_module(const struct boot_module *module, u32 *key_count)
+{
+	const char *text = "";
+
+	/* Before the parser sees it, so that nothing that large is mapped. */
+	if (module->len > TOML_TEXT_MAX)
+		return toml_fail(&error, 1, 1, "the file is longer than %u bytes", TOML_TEXT_MAX);
+	if (module->len > 0)
+		text = arch_map_ro(hpa(module->base), module->len);
+	if (text == NULL)
+		return toml_fail(&error, 1, 1, "the boot module cannot be mapped");
+	return read_text(text, module->len, &loaded, key_count, &error);
+}
+
+void config_init(void)
+{
+	const struct boot_info *bi = boot_info_get();
+	const struct boot_module *module = boot_info_module(bi, CONFIG_MODULE);
+	u32 key_count = 0;
+
+	config_defaults(&loaded);
+	if (module == NULL) {
+		state = CONFIG_NONE;
+		log_info("config: no boot module %s: defaults", CONFIG_MODULE);
+	} else if (read_module(module, &key_count) == 0) {
+		state = CONFIG_OK;
+		log_info("config: %s: %u keys", CONFIG_MODULE, key_count);
+	} else {
+		state = CONFIG_BAD;
+		log_err("%s:%u:%u: %s", CONFIG_MODULE, error.line, error.col, error.text);
+		log_err("config: %s is ignored as a whole: defaults", CONFIG_MODULE);
+	}
+	config_apply_cmdline(bi->cmdline, &loaded);
+	current = &loaded;
+}
