@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spinlocks with ranks (hv/lock.c). A CPU takes locks only in rising rank; debug builds check it and
- * panic naming both locks. docs/locking.md lists the ranks and what each lock guards.
+ * Spinlocks with ranks (hv/lock.c). A CPU takes locks only in rising rank; debug builds check it
+ * and panic naming both locks. docs/locking.md lists the ranks and what each lock guards.
  */
 #ifndef TERN_LOCK_H
 #define TERN_LOCK_H
@@ -25,13 +25,13 @@ struct spinlock {
 	u32 next;  /* (a) ticket to hand out */
 	u32 owner; /* (a) ticket being served */
 	u16 rank;  /* (c) enum lock_rank */
-	u16 cpu;   /* holder + 1, for debug builds and the panic text; 0: free */
+	u16 cpu;   /* (a) index of the holder + 1; 0: free */
 	const char *name;
 };
 
-#define SPINLOCK_INIT(r, n)                                                                        \
-	{                                                                                          \
-		.next = 0, .owner = 0, .rank = (u16)(r), .cpu = 0, .name = (n)                     \
+#define SPINLOCK_INIT(r, n)                                                    \
+	{                                                                      \
+		.next = 0, .owner = 0, .rank = (u16)(r), .cpu = 0, .name = (n) \
 	}
 
 /* Takes the lock with interrupts off on this CPU; the token goes back to lock_release(). */
@@ -39,11 +39,17 @@ typedef struct {
 	bool irqs_were_on;
 } lock_token;
 
+/* Needs the per-CPU block. Panics when this CPU holds the lock already. Any context but NMI. */
 MUST_CHECK lock_token lock_take(struct spinlock *lock);
-/* Takes the lock only if it is free now. */
+/* Takes the lock only if it is free now. It never waits, so its rank need not be higher than those
+ * held; *token is valid when it returns true. */
 MUST_CHECK bool lock_try(struct spinlock *lock, lock_token *token);
 void lock_release(struct spinlock *lock, lock_token token);
-/* True when this CPU holds it. For ASSERT. */
+/* True when this CPU holds it. For ASSERT; during a panic it tells who held it before. */
 bool lock_held(const struct spinlock *lock);
+
+/* From now on locks are neither taken nor waited for: only the panicking CPU still runs, and it
+ * must get through whatever a stopped CPU holds. Called once, by panic. Any context. */
+void lock_panic(void);
 
 #endif

@@ -15,14 +15,14 @@ struct timer {
 	timer_fn *fn;
 	void *arg;
 	const char *name; /* shown by the shell's timers */
-	u32 cpu;	  /* index of the CPU whose queue it is in */
+	u32 cpu;          /* index of the CPU whose queue it is in */
 	bool active;
 };
 
 struct pcpu;
-/* Prepares the queue of a CPU. -TERN_ENOMEM. */
+/* Prepares the queue of a CPU. -TERN_EINVAL: its index is not below CPUS_MAX. */
 MUST_CHECK int timer_cpu_init(struct pcpu *pc);
-/* Starts or moves a timer on this CPU. A deadline in the past fires at once (from the interrupt). */
+/* Starts or moves a timer on this CPU. A deadline in the past fires at once, from the interrupt. */
 void timer_start(struct timer *t, u64 deadline);
 /* After it returns the function does not run any more. Only on the CPU it was started on. */
 void timer_stop(struct timer *t);

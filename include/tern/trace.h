@@ -7,12 +7,12 @@
 
 enum trace_event {
 	TRACE_NONE,
-	TRACE_IRQ,	/* a: vector */
-	TRACE_TIMER,	/* a: function address, b: ticks late */
-	TRACE_IPI,	/* a: target CPU, b: vector */
-	TRACE_SHELL,	/* a: first 8 characters of the command */
-	TRACE_FAULT,	/* a: vector, b: address of the instruction */
-	TRACE_CPU,	/* a: CPU that came up */
+	TRACE_IRQ,   /* a: vector */
+	TRACE_TIMER, /* a: function address, b: ticks late */
+	TRACE_IPI,   /* a: target CPU, b: vector */
+	TRACE_SHELL, /* a: first 8 characters of the command */
+	TRACE_FAULT, /* a: vector, b: address of the instruction */
+	TRACE_CPU,   /* a: CPU that came up */
 	TRACE_EVENTS,
 };
 
@@ -25,7 +25,7 @@ struct trace_record {
 _Static_assert(sizeof(struct trace_record) == 32, "one record is half a cache line");
 
 struct pcpu;
-/* -TERN_ENOMEM. */
+/* Gives a CPU its ring. -TERN_ENOMEM, -TERN_EINVAL: its index is not below CPUS_MAX. */
 MUST_CHECK int trace_cpu_init(struct pcpu *pc);
 /* Any context, NMI too. Does nothing before trace_cpu_init(). */
 void trace_write(enum trace_event event, u64 a, u64 b);
