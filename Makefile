@@ -20,7 +20,6 @@ else
 B ?= build
 endif
 LD := ld
-OBJCOPY := objcopy
 NM := nm
 PYTHON := /usr/bin/python3
 HOSTCC := gcc

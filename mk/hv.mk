@@ -62,8 +62,8 @@ $(B)/tern.elf64: $(B)/tern.pre
 		{ echo "link: the symbol table moved the code" >&2; exit 1; }
 
 # Multiboot 1 loaders read ELF32 only; the image is the same, the container differs.
-$(B)/tern.elf: $(B)/tern.elf64
-	@$(OBJCOPY) --strip-all -O elf32-i386 $< $@
+$(B)/tern.elf: $(B)/tern.elf64 mk/elf32.py
+	@$(PYTHON) mk/elf32.py $< $@
 
 compile_commands.json: $(HV_OBJ)
 	@{ echo '['; cat $$(find $(B)/obj -name '*.o.json' | sort) | sed '$$ s/,$$//'; echo ']'; } > $@

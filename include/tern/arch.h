@@ -40,6 +40,8 @@ void *phys_to_virt(hpa_t pa);
 hpa_t virt_to_phys(const void *va);
 /* Maps device registers uncached. len > 0. NULL when no address space is left. Thread context. */
 MUST_CHECK void *arch_map_mmio(hpa_t pa, u64 len);
+/* The same for a framebuffer: write combining. */
+MUST_CHECK void *arch_map_framebuffer(hpa_t pa, u64 len);
 /* Maps firmware tables or modules that may lie outside RAM: cached, read-only. NULL as above. */
 MUST_CHECK const void *arch_map_ro(hpa_t pa, u64 len);
 /* Zeroes one 4 KiB page quickly. */

@@ -30,20 +30,29 @@ struct pcpu {
 	struct timer_queue *timers;
 	struct frame_cache *frames;
 	u64 irq_count;	/* interrupts taken */
-	u64 idle_tsc;	/* TSC ticks spent in arch_idle() */
+	u64 idle_tsc;	/* TSC ticks spent in arch_idle(), the present stay not counted */
+	u64 idle_since; /* (a) TSC when the present stay began; 0: not idle */
 	void *arch;	/* (c) struct cpu of arch/x86_64 */
 };
 
 _Static_assert(offsetof(struct pcpu, canary) == 0x28, "the stack protector reads FS:0x28");
 
+/* A CPU's page: struct pcpu, and from here on what the architecture keeps (struct cpu). */
+#define PCPU_ARCH_OFFSET 1024u
+_Static_assert(sizeof(struct pcpu) <= PCPU_ARCH_OFFSET, "both share a page");
+
+/* Makes the block this CPU runs on index 0. Boot CPU, first of all. */
+void pcpu_init(void);
 /* CPUs the firmware listed and Tern accepted, started or not. */
 u32 pcpu_count(void);
 /* CPUs that run. */
 u32 pcpu_online_count(void);
 /* index < pcpu_count(). Never NULL. */
 struct pcpu *pcpu_get(u32 index);
+/* TSC ticks that a CPU has been idle, up to now. */
+u64 pcpu_idle_ticks(const struct pcpu *pc);
 /* Adds a CPU found in the MADT; the boot CPU is always index 0. Boot CPU, before SMP.
- * Returns the block, or NULL when CPUS_MAX are known already (logged once, counted). */
+ * Returns the block, zeroed beyond its identity, or NULL: CPUS_MAX are known already, or no memory. */
 struct pcpu *pcpu_add(u32 apic_id, u32 acpi_uid);
 
 #endif

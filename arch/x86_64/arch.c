@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* The small rest of tern/arch.h: this CPU, its interrupts, its canary. */
+#include <tern/arch.h>
+
+#include <tern/init.h>
+#include <tern/pcpu.h>
+
+#include "apic.h"
+#include "cpu_info_arch.h"
+#include "irq_arch.h"
+#include "x86.h"
+
+struct pcpu *pcpu_self(void)
+{
+	struct pcpu *pc;
+
+	__asm__("movq %%gs:0, %0" : "=r"(pc));
+	return pc;
+}
+
+void arch_relax(void)
+{
+	__asm__ volatile("pause");
+}
+
+bool arch_irq_enabled(void)
+{
+	return (read_rflags() & RFLAGS_IF) != 0;
+}
+
+bool arch_irq_off(void)
+{
+	bool on = arch_irq_enabled();
+
+	__asm__ volatile("cli" : : : "memory");
+	return on;
+}
+
+void arch_irq_on(void)
+{
+	__asm__ volatile("sti" : : : "memory");
+}
+
+void arch_idle(void)
+{
+	struct pcpu *pc = pcpu_self();
+	u64 start = rdtsc();
+
+	__atomic_store_n(&pc->idle_since, start, __ATOMIC_RELEASE);
+	/* STI takes effect after the next instruction: no interrupt is missed between the two. */
+	__asm__ volatile("sti; hlt" : : : "memory");
+	__atomic_store_n(&pc->idle_since, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&pc->idle_tsc, pc->idle_tsc + (rdtsc() - start), __ATOMIC_RELEASE);
+}
+
+void arch_dead(void)
+{
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+void init_canary(struct pcpu *pc)
+{
+	u64 v = rdtsc() * 0x9e3779b97f4a7c15ul + pc->index;
+
+	if ((cpuid(1, 0).ecx & CPUID1_ECX_RDRAND) != 0) {
+		u64 r;
+
+		__asm__ volatile("rdrand %0" : "=r"(r) : : "cc");
+		v ^= r;
+	}
+	/* A zero byte first: string functions do not run over it. */
+	pc->canary = v & ~0xfful;
+}
+
+void init_interrupts(void)
+{
+	struct pcpu *pc = pcpu_self();
+
+	apic_init();
+	apic_cpu_init();
+	pc->apic_id = apic_id();
+	apic_calibrate();
+	ioapic_init();
+	cpu_info_fill(pc);
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/* Boot: every subsystem in its order, one line each, down to the shell. */
+#include <tern/main.h>
+
+#include <tern/acpi.h>
+#include <tern/arch.h>
+#include <tern/boot_info.h>
+#include <tern/config.h>
+#include <tern/console.h>
+#include <tern/drivers.h>
+#include <tern/err.h>
+#include <tern/frames.h>
+#include <tern/init.h>
+#include <tern/irq.h>
+#include <tern/layout.h>
+#include <tern/lib.h>
+#include <tern/log.h>
+#include <tern/mem.h>
+#include <tern/panic.h>
+#include <tern/pci.h>
+#include <tern/pcpu.h>
+#include <tern/shell.h>
+#include <tern/timer.h>
+#include <tern/trace.h>
+
+#define VGA_TEXT_BASE 0xb8000u
+#define VGA_TEXT_SIZE 0x1000u
+#define ZERO_BATCH    16u    /* frames zeroed between two looks at the keyboard */
+#define POLL_US	      20000u /* a serial port with no working interrupt is read this often */
+
+static struct timer poll_timer;
+static u64 boot_ticks;
+
+u64 main_boot_ticks(void)
+{
+	return boot_ticks;
+}
+
+/* The log of this boot lies where the next one finds it, unless a loader put something there. */
+static bool log_place_free(const struct boot_info *bi)
+{
+	u64 base = LAYOUT_LOG_PHYS, end = base + LAYOUT_LOG_SIZE;
+	bool ram = false;
+
+	for (u32 i = 0; i < bi->mem_count; i++) {
+		const struct boot_mem *m = &bi->mem[i];
+
+		if (m->type == BOOT_MEM_RAM && m->base <= base && end <= m->base + m->len)
+			ram = true;
+	}
+	for (u32 i = 0; i < bi->module_count; i++) {
+		const struct boot_module *m = &bi->modules[i];
+
+		if (m->base < end && base < m->base + m->len)
+			return false;
+	}
+	return ram && (bi->image_base >= end || bi->image_base + bi->image_len <= base);
+}
+
+/* The direct map holds 64 TiB; RAM beyond it cannot be used. The map is sorted. */
+static void cut_memory(struct boot_info *bi)
+{
+	while (bi->mem_count > 0) {
+		struct boot_mem *last = &bi->mem[bi->mem_count - 1];
+
+		if (last->base + last->len <= LAYOUT_DIRECT_SIZE)
+			return;
+		if (last->type == BOOT_MEM_RAM)
+			log_warn("memory: RAM past 64 TiB, near %#lx, is not used", last->base);
+		if (last->base < LAYOUT_DIRECT_SIZE) {
+			last->len = LAYOUT_DIRECT_SIZE - last->base;
+			return;
+		}
+		bi->mem_count--;
+	}
+}
+
+static void start_memory(struct boot_info *bi, bool keep_log)
+{
+	const struct mem_hole log_hole = {LAYOUT_LOG_PHYS, LAYOUT_LOG_SIZE, "log"};
+
+	cut_memory(bi);
+	mem_boot_init(bi, &log_hole, keep_log ? 1 : 0);
+	init_page_tables(bi);
+}
+
+static void start_log(bool keep_log)
+{
+	hpa_t ring = keep_log ? hpa(LAYOUT_LOG_PHYS) : mem_boot_alloc(LAYOUT_LOG_SIZE, PAGE_SIZE);
+	hpa_t prev = mem_boot_alloc(LAYOUT_LOG_SIZE, PAGE_SIZE);
+
+	if (ring.v == 0 || prev.v == 0) {
+		log_warn("log: no memory for it; only the newest lines are kept");
+		return;
+	}
+	log_init_ring(phys_to_virt(ring), LAYOUT_LOG_SIZE, phys_to_virt(prev), LAYOUT_LOG_SIZE);
+	if (!keep_log)
+		log_warn("log: its place at %#x is taken; this log will not survive a restart",
+			 LAYOUT_LOG_PHYS);
+}
+
+static void start_screen(const struct boot_info *bi)
+{
+	if (bi->fb.base != 0) {
+		void *fb = arch_map_framebuffer(hpa(bi->fb.base), (u64)bi->fb.pitch * bi->fb.height);
+
+		if (fb == NULL || framebuffer_init(&bi->fb, fb) != 0)
+			log_warn("screen: the framebuffer cannot be used");
+	} else if (bi->text_screen != 0) {
+		void *text = arch_map_mmio(hpa(VGA_TEXT_BASE), VGA_TEXT_SIZE);
+
+		if (text == NULL || vga_text_init(text) != 0)
+			log_warn("screen: the text screen cannot be used");
+	}
+}
+
+static void start_consoles(const struct boot_info *bi)
+{
+	const struct config *c = config_get();
+
+	log_set_console_level(c->log_level);
+	if (e9_init() != 0)
+		log_debug("console: no port e9");
+	if (uart_init(c->com_port, c->com_speed) != 0)
+		log_warn("console: no serial port at %#x; there will be no shell. "
+			 "Set console.port in tern.toml or console= on the command line",
+			 c->com_port);
+	if (c->screen)
+		start_screen(bi);
+}
+
+static void start_uart_irq(void)
+{
+	const struct config *c = config_get();
+	int vector;
+
+	if (c->com_irq == 0 || c->com_irq > 15)
+		return;
+	vector = irq_alloc("serial port", uart_interrupt, NULL);
+	if (vector < 0)
+		return;
+	if (irq_route_isa((u8)c->com_irq, vector) != 0) {
+		log_warn("console: no I/O APIC for IRQ %u; the serial port is polled", c->com_irq);
+		irq_free(vector);
+		return;
+	}
+	uart_irq_on();
+}
+
+static void start_cpu_data(struct pcpu *pc)
+{
+	if (frames_cpu_init(pc) != 0 || trace_cpu_init(pc) != 0 || timer_cpu_init(pc) != 0)
+		panic("no memory for the boot CPU's own data");
+	init_stacks(pc);
+}
+
+static void report_memory(void)
+{
+	struct mem_stats st;
+	char total[16], given[16];
+
+	mem_get_stats(&st);
+	log_info("memory: %s RAM, %s free, %u NUMA node%s", fmt_size(total, sizeof(total), st.total),
+		 fmt_size(given, sizeof(given), st.given), acpi_get()->node_count,
+		 acpi_get()->node_count == 1 ? "" : "s");
+}
+
+static void report_modules(const struct boot_info *bi)
+{
+	for (u32 i = 0; i < bi->module_count; i++)
+		log_info("boot: module %s, %lu bytes", bi->modules[i].name, bi->modules[i].len);
+}
+
+static void poll_again(struct timer *t)
+{
+	timer_start(t, arch_tsc() + timer_us_to_tsc(POLL_US));
+}
+
+/* The boot CPU's life: keys, then idle work, then sleep. A key that comes between the look and the
+ * sleep is seen at the next poll. */
+static NORETURN void idle_boot_cpu(void)
+{
+	for (;;) {
+		if (shell_poll() || frames_zero_some(ZERO_BATCH) > 0)
+			continue;
+		arch_irq_off();
+		arch_idle();
+	}
+}
+
+/* The second half of boot, on a stack with a guard page. */
+static NORETURN void main_continue(void)
+{
+	const struct boot_info *bi = boot_info_get();
+
+	init_interrupts();
+	init_cpu_list();
+	arch_irq_on();
+	init_other_cpus();
+	log_info("smp: %u of %u CPUs online", pcpu_online_count(), pcpu_count());
+	pci_init();
+	log_info("pci: %u devices by %s", pci_device_count(), pci_access_name());
+	start_uart_irq();
+	poll_timer.fn = poll_again;
+	poll_timer.name = "console poll";
+	poll_again(&poll_timer);
+	boot_ticks = arch_tsc() - bi->entry_tsc;
+	log_info("boot: %lu ticks from the loader to the prompt", boot_ticks);
+	shell_start();
+	idle_boot_cpu();
+}
+
+void main_start(struct boot_info *bi)
+{
+	bool keep_log;
+
+	pcpu_init();
+	init_canary(pcpu_self());
+	init_cpu_early();
+	log_info("Tern %s, started by %s", tern_version, bi->loader_name);
+	boot_info_set(bi);
+	keep_log = log_place_free(bi);
+	start_memory(bi, keep_log);
+	acpi_init(bi->rsdp);
+	init_clock();
+	config_init();
+	start_log(keep_log);
+	start_consoles(bi);
+	report_modules(bi);
+	init_frames();
+	report_memory();
+	start_cpu_data(pcpu_self());
+	init_switch_stack(main_continue);
+}
+
+void main_ap(UNUSED struct pcpu *pc)
+{
+	for (;;) {
+		if (frames_zero_some(ZERO_BATCH) > 0)
+			continue;
+		arch_irq_off();
+		arch_idle();
+	}
+}
