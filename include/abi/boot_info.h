@@ -8,13 +8,13 @@
 
 #include <abi/types.h>
 
-#define BOOT_INFO_MAGIC	   0x4f464e494e524554ull /* "TERNINFO", little-endian */
-#define BOOT_INFO_VERSION  1u
-#define BOOT_MEM_MAX	   512u
-#define BOOT_MODULES_MAX   32u
-#define BOOT_CMDLINE_MAX   1024u
-#define BOOT_NAME_MAX	   64u
-#define BOOT_ARGS_MAX	   448u
+#define BOOT_INFO_MAGIC   0x4f464e494e524554ull /* "TERNINFO", little-endian */
+#define BOOT_INFO_VERSION 1u
+#define BOOT_MEM_MAX      512u
+#define BOOT_MODULES_MAX  32u
+#define BOOT_CMDLINE_MAX  1024u
+#define BOOT_NAME_MAX     64u
+#define BOOT_ARGS_MAX     448u
 
 /* When two entries overlap, the higher number wins: RAM is the weakest claim. */
 enum boot_mem_type {
@@ -34,8 +34,8 @@ struct boot_mem {
 };
 
 struct boot_module {
-	u64 base; /* 4 KiB aligned */
-	u64 len;  /* bytes, may be 0 */
+	u64 base;                 /* 4 KiB aligned */
+	u64 len;                  /* bytes, may be 0 */
 	char name[BOOT_NAME_MAX]; /* last path component of the first word, NUL-ended */
 	char args[BOOT_ARGS_MAX]; /* the words after it, NUL-ended */
 };
@@ -54,18 +54,18 @@ struct boot_fb {
 struct boot_info {
 	u64 magic;
 	u32 version;
-	u32 size;	     /* sizeof(struct boot_info) */
-	u64 entry_tsc;	     /* TSC at Tern's first instruction; set by boot/start.S */
-	u64 image_base;	     /* where the image lies; set by boot/start.S */
+	u32 size;       /* sizeof(struct boot_info) */
+	u64 entry_tsc;  /* TSC at Tern's first instruction; set by boot/start.S */
+	u64 image_base; /* where the image lies; set by boot/start.S */
 	u64 image_len;
-	u64 rsdp;	     /* ACPI RSDP, or 0 when the loader does not know */
+	u64 rsdp;             /* ACPI RSDP, or 0 when the loader does not know */
 	u64 efi_system_table; /* or 0: booted by BIOS */
-	u32 loader;	     /* enum boot_loader */
+	u32 loader;           /* enum boot_loader */
 	u32 mem_count;
 	u32 module_count;
-	u32 mem_dropped;     /* entries that did not fit */
+	u32 mem_dropped; /* entries that did not fit */
 	u32 module_dropped;
-	u32 text_screen;     /* 1: VGA text mode at 0xb8000 */
+	u32 text_screen; /* 1: VGA text mode at 0xb8000 */
 	char loader_name[BOOT_NAME_MAX];
 	char cmdline[BOOT_CMDLINE_MAX];
 	struct boot_fb fb;
@@ -73,6 +73,22 @@ struct boot_info {
 	struct boot_module modules[BOOT_MODULES_MAX];
 };
 
+/*
+ * How ternboot.efi finds the 64-bit entry: on an 8-byte boundary in the first TERN_IMAGE_SEARCH bytes
+ * of the image. The entry is called as docs/boot.md says.
+ */
+#define TERN_IMAGE_MAGIC   (~BOOT_INFO_MAGIC)
+#define TERN_IMAGE_VERSION 1u
+#define TERN_IMAGE_SEARCH  4096u
+
+struct tern_image_header {
+	u64 magic;
+	u64 image_size;     /* bytes from the image's first one to the end of .bss */
+	u32 entry64_offset; /* from the image's first byte */
+	u32 version;
+};
+
+_Static_assert(sizeof(struct tern_image_header) == 24, "ABI");
 _Static_assert(sizeof(struct boot_mem) == 24, "ABI");
 _Static_assert(sizeof(struct boot_module) == 528, "ABI");
 _Static_assert(sizeof(struct boot_fb) == 24, "ABI");

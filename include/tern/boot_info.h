@@ -22,6 +22,9 @@ MUST_CHECK int boot_info_check(struct boot_info *bi, boot_warn_fn *warn, void *a
 /* The checked information; constant after boot. Never NULL once main() runs. */
 const struct boot_info *boot_info_get(void);
 
+/* Makes *bi, checked and never changed again, what boot_info_get() returns. Once, by the boot CPU. */
+void boot_info_set(const struct boot_info *bi);
+
 /* The module of that name, or NULL. */
 const struct boot_module *boot_info_module(const struct boot_info *bi, const char *name);
 
