@@ -74,23 +74,17 @@ static bool set_screen(struct config *c, const struct toml_value *v)
 
 static bool set_level(struct config *c, const struct toml_value *v)
 {
-	static const struct {
-		const char *name;
-		enum log_level level;
-	} levels[] = {
-		{"error", LOG_ERR},
-		{"warn", LOG_WARN},
-		{"info", LOG_INFO},
-		{"debug", LOG_DEBUG},
-	};
+	return log_level_parse(v->str, &c->log_level);
+}
 
-	for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {
-		if (strcmp(v->str, levels[i].name) != 0)
-			continue;
-		c->log_level = levels[i].level;
-		return true;
-	}
-	return false;
+static bool set_panic(struct config *c, const struct toml_value *v)
+{
+	bool reboot = strcmp(v->str, "reboot") == 0;
+
+	if (!reboot && strcmp(v->str, "stop") != 0)
+		return false;
+	c->panic_reboot = reboot;
+	return true;
 }
 
 /* For the keys that only ternboot.efi acts on. */
@@ -108,6 +102,7 @@ static const struct rule {
 } rules[] = {
 	{"node", "name", TOML_STRING, set_name,
 	 "a string of 1 to 31 letters, digits, '-', '_' and '.'"},
+	{"node", "panic", TOML_STRING, set_panic, "\"stop\" or \"reboot\""},
 	{"console", "port", TOML_INT, set_port, "an integer from 1 to 0xfff8"},
 	{"console", "speed", TOML_INT, set_speed,
 	 "an integer from 1200 to 115200 that divides 115200"},
@@ -256,6 +251,11 @@ static bool apply_log(const char *text, struct config *c)
 	return set_level(c, &(struct toml_value){.type = TOML_STRING, .str = text});
 }
 
+static bool apply_panic(const char *text, struct config *c)
+{
+	return set_panic(c, &(struct toml_value){.type = TOML_STRING, .str = text});
+}
+
 static bool apply_screen(const char *text, struct config *c)
 {
 	if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
@@ -274,6 +274,7 @@ void config_apply_cmdline(const char *cmdline, struct config *c)
 		{"console", apply_console, "PORT[,SPEED[,IRQ]] such as 0x3f8,115200,4"},
 		{"log", apply_log, "error, warn, info or debug"},
 		{"screen", apply_screen, "on or off"},
+		{"panic", apply_panic, "stop or reboot"},
 	};
 	char value[64];
 

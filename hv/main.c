@@ -119,6 +119,7 @@ static void start_consoles(const struct boot_info *bi)
 	const struct config *c = config_get();
 
 	log_set_console_level(c->log_level);
+	panic_set_reboot(c->panic_reboot);
 	if (e9_init() != 0)
 		log_debug("console: no port e9");
 	if (uart_init(c->com_port, c->com_speed) != 0)

@@ -34,7 +34,7 @@ static void say(const char *fmt, ...)
 	va_start(ap, fmt);
 	n = fmt_vstr(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
-	console_write_log(buf, (size_t)min_u64((u64)n, sizeof(buf) - 1));
+	log_piece(buf, (size_t)min_u64((u64)n, sizeof(buf) - 1));
 }
 
 void panic_set_reboot(bool reboot)
@@ -77,13 +77,14 @@ static NORETURN void finish(const struct arch_regs *regs)
 	show_trace();
 	if (silent > 0)
 		say("%u CPUs did not answer the stop request\n", silent);
-	log_flush();
 	if (reboot_after) {
 		say("The machine restarts; 'log --previous' shows this then.\n");
+		log_flush();
 		arch_delay_us(REBOOT_DELAY_US);
 		arch_reboot();
 	}
 	say("The node stands still. Reset it; 'log --previous' shows this after the restart.\n");
+	log_flush();
 	arch_dead();
 }
 

@@ -11,25 +11,25 @@
 #include <tern/addr.h>
 #include <tern/types.h>
 
-#define ACPI_TABLES_MAX	   64u
+#define ACPI_TABLES_MAX    128u /* servers list dozens of SSDTs */
 #define ACPI_IOAPICS_MAX   16u
 #define ACPI_OVERRIDES_MAX 16u
-#define ACPI_CPUS_MAX	   512u /* more than CPUS_MAX: disabled ones are listed too */
-#define ACPI_MCFG_MAX	   16u
+#define ACPI_CPUS_MAX      512u /* more than CPUS_MAX: disabled ones are listed too */
+#define ACPI_MCFG_MAX      16u
 #define ACPI_SRAT_MEM_MAX  64u
 
 struct acpi_table {
 	char sig[5]; /* NUL-ended, unprintable bytes as '?' */
 	u64 base;
 	u32 len;
-	bool ok; /* length and checksum are right */
+	bool ok;      /* length and checksum are right */
 	char why[48]; /* when not ok */
 };
 
 struct acpi_cpu {
 	u32 apic_id;
 	u32 uid;
-	u32 node; /* from the SRAT, already a dense number from 0 */
+	u32 node;    /* from the SRAT, already a dense number from 0 */
 	bool usable; /* enabled, or firmware says it can be brought online */
 };
 
@@ -86,7 +86,7 @@ struct acpi_info {
 	struct acpi_gas reset_reg; /* space NONE: not offered */
 	u8 reset_value;
 	u32 pm1a_cnt, pm1b_cnt; /* I/O ports, 0: none */
-	bool s5;		/* sleep types below are valid */
+	bool s5;                /* sleep types below are valid */
 	u8 s5_type_a, s5_type_b;
 	u32 smi_cmd;
 	u8 acpi_enable;
@@ -116,10 +116,15 @@ void acpi_parse(u64 rsdp, acpi_map_fn *map, void *arg, acpi_warn_fn *warn, struc
 /* Looks for the RSDP in the BIOS areas (EBDA, 0xe0000-0xfffff; ACPI 6.5, 5.2.5.1). 0: none. */
 u64 acpi_find_rsdp(acpi_map_fn *map, void *arg);
 
-/* Warns when base address and length do not fit; for tests. Byte sum of len bytes is 0. */
+/* True when the byte sum of len bytes is 0 modulo 256. Pure. */
 bool acpi_checksum_ok(const void *data, size_t len);
 
-/* What boot found; constant afterwards. */
+/*
+ * Reads the tables of this machine; rsdp 0: looks in the BIOS areas. What is wrong with them goes to
+ * the log. Needs boot_info_get(), for what is memory, and arch_map_ro(). Boot CPU, once.
+ */
+void acpi_init(u64 rsdp);
+/* What boot found; constant afterwards. Before acpi_init(): all zero. */
 const struct acpi_info *acpi_get(void);
 
 #endif

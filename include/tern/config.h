@@ -13,6 +13,7 @@
 struct config {
 	/* [node] */
 	char name[CONFIG_NAME_MAX]; /* default "tern" */
+	bool panic_reboot; /* after a panic: restart the machine; default false: stand still */
 	/* [console] */
 	u16 com_port;  /* I/O port of the shell's 16550; default 0x3f8 */
 	u32 com_speed; /* bit/s; default 115200 */

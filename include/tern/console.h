@@ -22,15 +22,25 @@ struct console {
 	void *priv;	 /* the driver's own */
 };
 
-/* Adds a console; it lives forever. Returns 0 or -TERN_ENOSPC. Boot CPU, before SMP. */
+/* Adds a console, which lives forever, and shows it the log so far; one that is known already stays
+ * as it is. Returns 0 or -TERN_ENOSPC. Boot CPU, before SMP. */
 MUST_CHECK int console_register(struct console *con);
 
 u32 console_count(void);
 const struct console *console_get(u32 index);
 
-/* Shell output: to consoles with .shell set. Thread context. */
+/* Shell output: to consoles with .shell set. Thread context. A console_printf() longer than 511
+ * bytes is cut and ends in "...". */
 void console_write(const char *text, size_t n);
 void console_printf(const char *fmt, ...) PRINTF(1, 2);
+
+/*
+ * What the line editor prints: n bytes as console_write(), and from now on the last line of the
+ * shell consoles is the prompt. Log output is then kept apart from it: the prompt line is erased,
+ * the log line printed, and the redraw_n bytes at redraw put the prompt back. redraw_n 0: no prompt.
+ */
+#define CONSOLE_REDRAW_MAX 192u
+void console_write_prompt(const char *text, size_t n, const char *redraw, size_t redraw_n);
 
 /* Log output: to every console. Any context; with the console lock busy in a panic it is broken. */
 void console_write_log(const char *text, size_t n);
@@ -38,7 +48,14 @@ void console_write_log(const char *text, size_t n);
 /* Next key from any console that has keys, or -1 at once. */
 int console_read(void);
 
-/* From now on the console lock is ignored: only the panicking CPU still runs. */
+/* True in an NMI that came while this CPU was writing: the calls above then drop what they get. */
+bool console_busy(void);
+
+/* Calls to the above that an NMI made while its CPU was writing, and that were dropped. */
+u64 console_lost(void);
+
+/* From now on the locks of console and log are ignored: only the panicking CPU still runs. */
 void console_panic(void);
+bool console_in_panic(void);
 
 #endif

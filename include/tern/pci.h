@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PCI: enumeration by ECAM (MCFG) or ports CF8/CFC, BARs, MSI, MSI-X (drivers/pci.c, pci_msi.c).
+ * PCI: enumeration by ECAM (MCFG) or ports CF8/CFC, BARs, MSI, MSI-X (drivers/pci*.c).
  * Source: PCI Local Bus 3.0, PCIe Base 4.0 7.5; register numbers from linux/pci_regs.h.
  */
 #ifndef TERN_PCI_H
@@ -10,7 +10,7 @@
 #include <tern/types.h>
 
 #define PCI_DEVICES_MAX 256u
-#define PCI_BARS	6u
+#define PCI_BARS        6u
 
 struct pci_bar {
 	u64 base; /* 0: not set by firmware, or no BAR */
@@ -23,12 +23,13 @@ struct pci_device {
 	u8 bus, dev, fn;
 	u8 revision, prog_if, subclass, class_code, header_type;
 	u16 vendor, device, sub_vendor, sub_device;
-	u8 irq_pin;	 /* 0: none, 1-4: INTA-INTD */
-	u8 irq_line;	 /* what firmware wrote */
+	u8 irq_pin;                             /* 0: none, 1-4: INTA-INTD */
+	u8 irq_line;                            /* what firmware wrote */
 	u8 msi_cap, msix_cap, pcie_cap, pm_cap; /* offsets in configuration space, 0: absent */
-	u16 msi_vectors, msix_vectors;		/* how many the device can use */
+	u16 msi_vectors, msix_vectors;          /* how many the device can use */
 	struct pci_bar bars[PCI_BARS];
-	u64 *msix_table_map; /* MMIO mapping once MSI-X is set up, else NULL */
+	bool msix_on;        /* switched on by pci_msix_set() */
+	u64 *msix_table_map; /* MMIO mapping once MSI-X was set up, else NULL */
 };
 
 /* Configuration space access, one backend at a time; offset is aligned to its width (1, 2, 4). */
@@ -62,11 +63,13 @@ MUST_CHECK void *pci_map_bar(const struct pci_device *d, u32 bar);
 /*
  * Point vector number index of the device at (addr, data), as the architecture's irq_msi_message()
  * says, and switch MSI (one vector, index 0) or MSI-X on. INTx is switched off. Returns 0,
- * -TERN_ENODEV when the device has no such capability, -TERN_EINVAL for an index out of range,
- * -TERN_ENOMEM when the table cannot be mapped.
+ * -TERN_ENODEV when the device has no such capability, -TERN_EINVAL for an index out of range or a
+ * message that the device cannot send (64-bit address, more than 16 bits of MSI data), -TERN_ENOMEM
+ * when the table cannot be mapped. The driver has called pci_enable(): a message is a DMA write.
  */
 MUST_CHECK int pci_msi_set(struct pci_device *d, u64 addr, u32 data);
 MUST_CHECK int pci_msix_set(struct pci_device *d, u32 index, u64 addr, u32 data);
+/* Both off, INTx on again. */
 void pci_msi_off(struct pci_device *d);
 
 /* "Ethernet controller", "VGA compatible controller", ... by class codes; never NULL. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: hv/config.c hv/lib/toml.c hv/lib/str.c hv/lib/fmt.c tests/fake/fake_host.c */
+/* links: hv/config.c hv/log_level.c hv/lib/toml.c hv/lib/str.c hv/lib/fmt.c tests/fake/fake_host.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

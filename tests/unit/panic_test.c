@@ -95,7 +95,7 @@ int uart_init(UNUSED u16 port, UNUSED u32 speed)
 	return 0;
 }
 
-void console_write_log(const char *text, size_t n)
+void log_piece(const char *text, size_t n)
 {
 	char buf[256];
 

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of all commands, sorted by name. docs/shell.md describes each at length. */
+#include "commands.h"
+
+const struct shell_command shell_commands[] = {
+	{
+		.name = "acpi",
+		.usage = "acpi",
+		.brief = "ACPI tables and what was read from them",
+		.help = "A table that is marked BAD has a wrong length or checksum: Tern runs without\n"
+			"what it would have told. A newer firmware is the remedy.\n",
+		.run = cmd_acpi,
+	},
+	{
+		.name = "config",
+		.usage = "config",
+		.brief = "the node's configuration, and what is wrong with tern.toml",
+		.help = "Shows the values in use. When tern.toml has an error, all of it is ignored,\n"
+			"and the first line says where the error is.\n",
+		.run = cmd_config,
+	},
+	{
+		.name = "cpus",
+		.usage = "cpus",
+		.brief = "CPUs, their virtualization features, what firmware locked",
+		.help = "CPUs that are equal are described once. 'missing' lists what Tern could use\n"
+			"and the CPU does not have.\n",
+		.run = cmd_cpus,
+	},
+	{
+		.name = "frames",
+		.usage = "frames",
+		.brief = "the frame allocator: free blocks by size, zeroed pool",
+		.help = NULL,
+		.run = cmd_frames,
+	},
+	{
+		.name = "help",
+		.usage = "help [COMMAND]",
+		.brief = "this list, or how one command is used",
+		.help = "Keys: Tab completes, twice it lists the choices. Up and Down walk through\n"
+			"the lines before. Ctrl-A/E go to the begin/end of the line, Ctrl-U/K delete to\n"
+			"it, Ctrl-W deletes a word, Ctrl-L clears the screen, Ctrl-C gives a line up.\n",
+		.run = cmd_help,
+		.complete = complete_help,
+	},
+	{
+		.name = "irq",
+		.usage = "irq",
+		.brief = "interrupt vectors in use and how often they came",
+		.help = NULL,
+		.run = cmd_irq,
+	},
+	{
+		.name = "log",
+		.usage = "log [--previous] [--level LEVEL]",
+		.brief = "the log of this boot or of the one before",
+		.help = "--previous     what the boot before this one left in memory: it survives a\n"
+			"               reboot and a panic, not a power cut\n"
+			"--level LEVEL  only lines as urgent as LEVEL: error, warn, info or debug\n",
+		.run = cmd_log,
+		.complete = complete_log,
+	},
+	{
+		.name = "mem",
+		.usage = "mem",
+		.brief = "who has the memory; the sums add up",
+		.help = NULL,
+		.run = cmd_mem,
+	},
+	{
+		.name = "mmap",
+		.usage = "mmap",
+		.brief = "the memory map and the modules that the loader gave",
+		.help = NULL,
+		.run = cmd_mmap,
+	},
+	{
+		.name = "panic",
+		.usage = "panic assert|fault|stack",
+		.brief = "crash this node, to see that its report reaches you",
+		.help = "assert: a false assertion; fault: a write to an address that is not mapped;\n"
+			"stack: the stack runs into the hole below it. What runs here is lost.",
+		.run = cmd_panic,
+		.complete = complete_panic,
+	},
+	{
+		.name = "pci",
+		.usage = "pci [BUS:DEV.FN]",
+		.brief = "PCI devices, or all about one: BARs, interrupts",
+		.help = "BUS, DEV and FN are hexadecimal as in the list, with SEGMENT: in front for\n"
+			"a segment other than 0.\n",
+		.run = cmd_pci,
+	},
+	{
+		.name = "poweroff",
+		.usage = "poweroff",
+		.brief = "switch the machine off",
+		.help = NULL,
+		.run = cmd_poweroff,
+	},
+	{
+		.name = "reboot",
+		.usage = "reboot",
+		.brief = "restart the machine; 'log --previous' then shows this log",
+		.help = NULL,
+		.run = cmd_reboot,
+	},
+	{
+		.name = "timers",
+		.usage = "timers",
+		.brief = "running timers of every CPU",
+		.help = NULL,
+		.run = cmd_timers,
+	},
+	{
+		.name = "trace",
+		.usage = "trace [CPU] [COUNT]",
+		.brief = "the newest trace records",
+		.help = "Without CPU: of all CPUs, one after another. COUNT is 1 to 256, else 20.\n",
+		.run = cmd_trace,
+	},
+	{
+		.name = "uptime",
+		.usage = "uptime",
+		.brief = "time since start, and how idle the CPUs are",
+		.help = NULL,
+		.run = cmd_uptime,
+	},
+	{
+		.name = "version",
+		.usage = "version",
+		.brief = "version, loader, and what the boot cost",
+		.help = NULL,
+		.run = cmd_version,
+	},
+};
+const u32 shell_command_count = ARRAY_SIZE(shell_commands);
