@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Registers and a symbolised backtrace on the consoles, for panic. */
+/* Registers and a symbolised backtrace on the consoles and into the log, for panic. */
 #include <tern/arch.h>
-#include <tern/console.h>
 #include <tern/layout.h>
 #include <tern/lib.h>
+#include <tern/log.h>
 
 #include "cpu.h"
 #include "x86.h"
@@ -27,7 +27,7 @@ static void line(const char *fmt, ...)
 	va_start(ap, fmt);
 	n = fmt_vstr(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
-	console_write_log(buf, min_u64((u64)n, sizeof(buf) - 1));
+	log_piece(buf, min_u64((u64)n, sizeof(buf) - 1));
 }
 
 static bool in_text(u64 a)

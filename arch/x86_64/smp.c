@@ -31,7 +31,7 @@ struct ap_params {
 
 #define INIT_WAIT_US	10000u
 #define STARTUP_WAIT_US 1000u
-#define ONLINE_WAIT_US	1000000u
+#define ONLINE_WAIT_US	200000u
 
 /* The start page must be RAM that nobody uses: the first MiB never goes to the allocator. The
  * lowest pages hold the real-mode vectors and what firmware and loaders keep there. */

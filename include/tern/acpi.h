@@ -30,7 +30,7 @@ struct acpi_cpu {
 	u32 apic_id;
 	u32 uid;
 	u32 node;    /* from the SRAT, already a dense number from 0 */
-	bool usable; /* enabled, or firmware says it can be brought online */
+	bool usable; /* enabled; a CPU that could be plugged in is listed, not usable */
 };
 
 struct acpi_ioapic {

@@ -82,6 +82,22 @@ static void test_found_in_bios_area(UNUSED void **state)
 	assert_string_equal(fake_log(), "");
 }
 
+/* iPXE on BIOS: the map says nothing about the memory that holds the tables. */
+static void test_map_of_ram_alone(UNUSED void **state)
+{
+	memset(&bi, 0, sizeof(bi));
+	add_mem(0, 0x9f000, BOOT_MEM_RAM);
+	add_mem(MiB(1), TABLES - MiB(1), BOOT_MEM_RAM);
+	build(0xf5000, TABLES + 0x100, 100);
+	acpi_init(0);
+	assert_int_equal(acpi_get()->table_count, 2);
+	assert_int_equal(acpi_get()->tables_bad, 0);
+	/* Once any firmware memory is listed, only what is listed counts. */
+	add_mem(0x8000000, 0x10000, BOOT_MEM_RESERVED);
+	acpi_init(0);
+	assert_int_equal(acpi_get()->tables_bad, 1);
+}
+
 static void test_none(UNUSED void **state)
 {
 	acpi_init(0);
@@ -125,6 +141,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_found_in_bios_area),
+		T(test_map_of_ram_alone),
 		T(test_none),
 		T(test_across_two_kinds_of_memory),
 		T(test_past_the_end_of_memory),
