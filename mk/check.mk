@@ -8,12 +8,14 @@ HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing -f
 	-Iinclude -I. -DTERN_DEBUG=1 $(WARN)
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 
+HOST_HEADERS := $(wildcard include/*/*.h hv/*.h hv/*/*.h arch/x86_64/*.h drivers/*.h boot/*.h \
+	boot/*/*.h tests/fake/*.h)
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 FUZZ_RUNS ?= 200000
 
 define unit_rule
-$(B)/unit/$(1): tests/unit/$(1).c $(call links,tests/unit/$(1).c) $(wildcard include/*/*.h tests/fake/*.h) | $(SETUP)
+$(B)/unit/$(1): tests/unit/$(1).c $(call links,tests/unit/$(1).c) $(HOST_HEADERS) | $(SETUP)
 	@mkdir -p $$(@D)
 	@echo "  HOSTCC  $$@"
 	@$(HOSTCC) $(HOST_CFLAGS) $(SAN) tests/unit/$(1).c $(call links,tests/unit/$(1).c) -lcmocka -o $$@
@@ -21,19 +23,66 @@ endef
 $(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
 
 define fuzz_rule
-$(B)/fuzz/$(1): tests/fuzz/$(1).c $(call links,tests/fuzz/$(1).c) $(wildcard include/*/*.h tests/fake/*.h) | $(SETUP)
+$(B)/fuzz/$(1): tests/fuzz/$(1).c $(call links,tests/fuzz/$(1).c) $(HOST_HEADERS) | $(SETUP)
 	@mkdir -p $$(@D)
 	@echo "  FUZZCC  $$@"
-	@$(FUZZCC) $(HOST_CFLAGS) $(SAN),fuzzer tests/fuzz/$(1).c $(call links,tests/fuzz/$(1).c) -o $$@
+	@$(FUZZCC) $(HOST_CFLAGS) $(SAN) -fsanitize=fuzzer tests/fuzz/$(1).c $(call links,tests/fuzz/$(1).c) -o $$@
 endef
 $(foreach t,$(FUZZ),$(eval $(call fuzz_rule,$(t))))
 
-check-unit: $(UNIT:%=$(B)/unit/%) ## host unit tests, ASan and UBSan
-	@set -e; for t in $^; do echo "RUN $$t"; $$t; done
+# Every part writes B/check/PART.json; tests/check/run.py runs them all and sums up.
+CHECK := PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/check
+VARIANT := CC=$(CC) DEBUG=$(DEBUG) B=$(B)
 
-check-fuzz: $(FUZZ:%=$(B)/fuzz/%) ## every fuzzer over its corpus and a bounded number of new inputs
-	@set -e; for t in $^; do n=$$(basename $$t _fuzz); mkdir -p $(B)/fuzz/new/$$n; \
-		echo "RUN $$t"; $$t -runs=$(FUZZ_RUNS) -seed=1 -max_len=8192 -verbosity=0 -print_final_stats=1 \
-		-artifact_prefix=$(B)/fuzz/ $(B)/fuzz/new/$$n tests/fuzz/corpus/$$n; done
+check: $(SETUP) ## all parts below; the last line is the sum
+	@$(CHECK)/run.py --build $(B)
 
-.PHONY: check-unit check-fuzz
+check-build: $(SETUP) ## gcc and clang, release and debug: no warning
+	@$(CHECK)/build.py --build $(B)
+
+check-layers: $(HV_OBJ) ## who includes whom (docs/architecture.md), from the compiler's .d files
+	@$(CHECK)/layers.py --build $(B)
+
+check-headers: $(SETUP) ## each header compiles alone, gcc and clang; the ABI as strict C11
+	@$(CHECK)/headers.py --build $(B) --cflags '$(HV_CFLAGS)' \
+		--efi-cflags '$(EFI_CFLAGS) $(EFI_INC)'
+
+check-budget: $(B)/tern.elf ## lines of files, functions, headers; bytes of the image
+	@$(CHECK)/budget.py --build $(B)
+
+check-format: $(SETUP) ## clang-format (make format), white space
+	@$(CHECK)/format.py --build $(B)
+
+check-spdx: $(SETUP) ## one licence line a file
+	@$(CHECK)/spdx.py --build $(B)
+
+check-unit: $(SETUP) ## host unit tests, ASan and UBSan
+	@$(CHECK)/hosttests.py --build $(B) $(VARIANT:%=--make=%) unit $(UNIT:%=$(B)/unit/%)
+
+check-fuzz: $(SETUP) ## every fuzzer over its corpus and a bounded number of new inputs
+	@$(CHECK)/hosttests.py --build $(B) --runs $(FUZZ_RUNS) $(VARIANT:%=--make=%) fuzz \
+		$(FUZZ:%=$(B)/fuzz/%)
+
+check-repro: $(SETUP) ## two builds in two places give the same bits
+	@$(CHECK)/repro.py --build $(B)
+
+check-rig: $(B)/tern.iso ## the rig itself: tests/rig
+	@$(CHECK)/pytests.py rig tests/rig --build $(B) --timeout 400 --select '$(SELECT)'
+
+check-boot: $(B)/tern.iso $(B)/pxe/.done $(B)/ternboot.efi $(B)/shim/shim.elf ## nodes in emulators: every boot path, bad inputs (SELECT='bochs and cpus2')
+	@$(CHECK)/pytests.py boot tests/system --build $(B) --timeout 870 --select '$(SELECT)'
+
+# The hostile loader of the boot tests: a Multiboot 1 kernel that starts tern.elf with made-up facts.
+SHIM_CFLAGS := -m32 -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only \
+	-fno-stack-protector -fno-strict-aliasing -fcf-protection=none \
+	-fno-asynchronous-unwind-tables -Iinclude $(WARN)
+SHIM_SRC := tests/system/shim/start.S tests/system/shim/shim.c tests/system/shim/lies.c
+
+$(B)/shim/shim.elf: $(SHIM_SRC) tests/system/shim/shim.h tests/system/shim/shim.ld | $(SETUP)
+	@mkdir -p $(@D)
+	@echo "  LD      $@"
+	@$(HOSTCC) $(SHIM_CFLAGS) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack,--no-warn-rwx-segments \
+		-Wl,-T,tests/system/shim/shim.ld $(SHIM_SRC) -o $@
+
+.PHONY: check check-build check-layers check-headers check-budget check-format check-spdx
+.PHONY: check-unit check-fuzz check-repro check-rig check-boot

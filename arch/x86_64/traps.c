@@ -3,6 +3,7 @@
 #include <tern/arch.h>
 #include <tern/err.h>
 #include <tern/init.h>
+#include <tern/layout.h>
 #include <tern/lib.h>
 #include <tern/panic.h>
 #include <tern/trace.h>
@@ -159,6 +160,15 @@ static const char *exception_name(u64 vector)
 	return vector < ARRAY_SIZE(names) ? names[vector] : "reserved";
 }
 
+static const char *page_fault_reason(u64 error, u64 address)
+{
+	if ((error & 1) != 0)
+		return "protected";
+	if (address >= LAYOUT_STACKS && address < LAYOUT_FRAMES)
+		return "not mapped: the stack ran into the hole below it";
+	return "not mapped";
+}
+
 void traps_dispatch(struct arch_regs *regs)
 {
 	if (regs->vector >= VEC_EXCEPTIONS) {
@@ -175,6 +185,6 @@ void traps_dispatch(struct arch_regs *regs)
 			   (regs->error & 16) != 0  ? "execution"
 			   : (regs->error & 2) != 0 ? "write"
 						    : "read",
-			   read_cr2(), (regs->error & 1) != 0 ? "protected" : "not mapped");
+			   read_cr2(), page_fault_reason(regs->error, read_cr2()));
 	panic_regs(regs, "%s, error code %lx", exception_name(regs->vector), regs->error);
 }
