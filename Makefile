@@ -49,10 +49,10 @@ $(SETUP): mk/packages mk/setup.sh
 	@mkdir -p $(@D) && touch $@
 
 run: $(B)/tern.iso ## boot a node in an emulator, interactive (Ctrl-] leaves)
-	@tests/rig/ternrun
+	@tests/rig/ternrun --build $(B)
 
 demo: $(B)/tern.iso ## boot a node and show its shell: cpus, mem, pci
-	@tests/rig/demo
+	@B=$(B) tests/rig/demo
 
 debug: ## boot a debug build in QEMU with gdb attached (Ctrl-D in gdb ends both)
 	@$(MAKE) --no-print-directory DEBUG=1 all
