@@ -14,14 +14,13 @@
 
 #define RX_RING        256u
 #define RX_DRAIN_MAX   1024u /* a stuck "data ready" must not hold this CPU */
-#define BITS_A_BYTE    10u   /* start, 8 data, stop */
+#define STUCK_US       500000u
 #define TSC_HZ_UNKNOWN 4000000000ull
 
 static struct {
 	u16 port;
 	u32 fifo;             /* bytes that may be written when LSR_THRE shows */
 	u32 room;             /* how many of them are left: never more than the UART has */
-	u64 burst_us;         /* time that sending a full FIFO takes */
 	bool stuck;           /* the last wait was in vain */
 	u64 tx_lost, rx_lost; /* (a) */
 	u8 rx[RX_RING];
@@ -85,11 +84,12 @@ static void rx_drain(void)
 		arch_irq_on();
 }
 
-/* Waits until the FIFO is empty, at most four times as long as a working UART needs. */
+/* Waits until the FIFO is empty. A UART on a busy emulator or behind a serial-over-LAN controller may
+ * pause for long; after half a second it counts as stuck. */
 static bool tx_wait(void)
 {
 	u64 hz = arch_tsc_hz() != 0 ? arch_tsc_hz() : TSC_HZ_UNKNOWN;
-	u64 limit = uart.burst_us * 4 * (hz / 1000000), start = arch_tsc();
+	u64 limit = STUCK_US * (hz / 1000000), start = arch_tsc();
 
 	for (;;) {
 		u8 lsr = line_status();
@@ -195,7 +195,6 @@ int uart_init(u16 port, u32 speed)
 		reg_write(UART_FCR, 0);
 	uart.room = 0;
 	uart.stuck = false;
-	uart.burst_us = (u64)uart.fifo * BITS_A_BYTE * divisor * 1000000 / UART_CLOCK + 1;
 	uart_console.name = port_name(port);
 	return console_register(&uart_console);
 }

@@ -26,7 +26,7 @@
 #define VGA_TEXT_BASE 0xb8000u
 #define VGA_TEXT_SIZE 0x1000u
 #define ZERO_BATCH    16u    /* frames zeroed between two looks at the keyboard */
-#define POLL_US	      20000u /* a serial port with no working interrupt is read this often */
+#define POLL_US       20000u /* a serial port with no working interrupt is read this often */
 
 static struct timer poll_timer;
 static u64 boot_ticks;
@@ -102,7 +102,8 @@ static void start_log(bool keep_log)
 static void start_screen(const struct boot_info *bi)
 {
 	if (bi->fb.base != 0) {
-		void *fb = arch_map_framebuffer(hpa(bi->fb.base), (u64)bi->fb.pitch * bi->fb.height);
+		void *fb =
+			arch_map_framebuffer(hpa(bi->fb.base), (u64)bi->fb.pitch * bi->fb.height);
 
 		if (fb == NULL || framebuffer_init(&bi->fb, fb) != 0)
 			log_warn("screen: the framebuffer cannot be used");
@@ -161,9 +162,9 @@ static void report_memory(void)
 	char total[16], given[16];
 
 	mem_get_stats(&st);
-	log_info("memory: %s RAM, %s free, %u NUMA node%s", fmt_size(total, sizeof(total), st.total),
-		 fmt_size(given, sizeof(given), st.given), acpi_get()->node_count,
-		 acpi_get()->node_count == 1 ? "" : "s");
+	log_info("memory: %s RAM, %s free, %u NUMA node%s",
+		 fmt_size(total, sizeof(total), st.total), fmt_size(given, sizeof(given), st.given),
+		 acpi_get()->node_count, acpi_get()->node_count == 1 ? "" : "s");
 }
 
 static void report_modules(const struct boot_info *bi)

@@ -14,10 +14,10 @@
 #include <tern/pcpu.h>
 #include <tern/trace.h>
 
-#define TRACE_SHOWN	  12u
-#define EMERGENCY_PORT	  0x3f8
-#define EMERGENCY_SPEED	  115200u
-#define REBOOT_DELAY_US	  2000000u
+#define TRACE_SHOWN     12u
+#define EMERGENCY_PORT  0x3f8
+#define EMERGENCY_SPEED 115200u
+#define REBOOT_DELAY_US 2000000u
 
 static u32 winner; /* (a) index + 1 of the CPU that panics */
 static u32 depth;  /* its panics so far */

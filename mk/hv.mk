@@ -20,14 +20,14 @@ HV_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sectio
 $(B)/obj/%.o: %.c | $(SETUP)
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
-	@$(CC) $(HV_CFLAGS) $(CFLAGS_$(basename $<)) $(HV_INC) -MMD -MP -c $< -o $@
+	@$(CC) $(HV_CFLAGS) $(CFLAGS_$(basename $<)) $(HV_INC) -MD -MP -c $< -o $@
 	@printf '{"directory": "%s", "file": "%s", "command": "%s"},\n' '$(CURDIR)' '$<' \
 		'$(CC) $(HV_CFLAGS) $(CFLAGS_$(basename $<)) $(HV_INC) -c $<' > $@.json
 
 $(B)/obj/%.o: %.S | $(SETUP)
 	@mkdir -p $(@D)
 	@echo "  AS      $<"
-	@$(CC) $(HV_CFLAGS) $(HV_INC) -D__ASSEMBLY__ -MMD -MP -c $< -o $@
+	@$(CC) $(HV_CFLAGS) $(HV_INC) -D__ASSEMBLY__ -MD -MP -c $< -o $@
 
 # The version string changes with the commit, nothing else does.
 $(B)/version.txt: FORCE | $(SETUP)

@@ -18,7 +18,7 @@
 #include "x86.h"
 
 #define APIC_PAGE_DEFAULT 0xfee00000u
-#define APIC_ADDR_MASK	  0x000ffffffffff000ul
+#define APIC_ADDR_MASK    0x000ffffffffff000ul
 
 static bool x2apic, deadline_mode;
 static char *page;     /* xAPIC registers */
@@ -126,15 +126,37 @@ void apic_send(u32 dest, u32 low)
 		arch_irq_on();
 }
 
-#define CALIBRATE_US 5000u
+#define CALIBRATE_US      5000u
+#define DEADLINE_CHECK_US 10u
+
+/*
+ * A deadline far ahead must not fire at once. In Bochs 2.7 it does after a warm reset: its deadlines
+ * are compared with a clock that the reset does not set back, and the CPU would do nothing but take
+ * timer interrupts. Interrupts are off: one that fired shows in the request register, and is later
+ * taken as a timer interrupt with nothing due.
+ */
+static bool deadline_works(void)
+{
+	u32 irr;
+
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + arch_tsc_hz());
+	arch_delay_us(DEADLINE_CHECK_US);
+	irr = reg_read(LAPIC_IRR + VEC_TIMER / 32 * LAPIC_VECTOR_REG);
+	wrmsr(MSR_TSC_DEADLINE, 0);
+	return (irr & 1u << VEC_TIMER % 32) == 0;
+}
 
 void apic_calibrate(void)
 {
 	u32 start, end;
 	u64 tsc0, tsc1;
 
-	if (deadline_mode)
+	if (deadline_mode && deadline_works())
 		return;
+	if (deadline_mode)
+		log_warn("apic: TSC deadlines fire too early here; using the APIC's own clock");
+	deadline_mode = false;
+	reg_write(LAPIC_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
 	reg_write(LAPIC_LVT_TIMER, LVT_MASKED);
 	reg_write(LAPIC_TIMER_INIT, UINT32_MAX);
 	start = reg_read(LAPIC_TIMER_NOW);
@@ -189,6 +211,16 @@ void apic_stopped(void)
 {
 	__atomic_fetch_add(&stop_count, 1, __ATOMIC_RELEASE);
 	arch_dead();
+}
+
+void apic_park_others(void)
+{
+	if (!x2apic && page == NULL)
+		return;
+	for (u32 i = 0; i < pcpu_count(); i++) {
+		if (pcpu_get(i) != pcpu_self())
+			apic_send(pcpu_get(i)->apic_id, ICR_INIT | ICR_ASSERT);
+	}
 }
 
 #define STOP_WAIT_US 100000u

@@ -20,6 +20,10 @@ void apic_send(u32 dest, u32 low);
 /* Learns the frequency of the timer's own clock against the TSC; needs arch_tsc_hz(). */
 void apic_calibrate(void);
 
+/* Puts all other CPUs into wait-for-SIPI, for good: before a reset, so that none runs while firmware
+ * starts anew. */
+void apic_park_others(void);
+
 /* NMI side of arch_stop_others(). */
 bool apic_stop_requested(void);
 void apic_stopped(void) __attribute__((noreturn));

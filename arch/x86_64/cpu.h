@@ -24,11 +24,12 @@ _Static_assert(sizeof(struct tss) == 104, "SDM vol. 3A figure 8-11");
 struct cpu {
 	struct tss tss;
 	u64 gdt[5];
-	u64 stack_top;	      /* (c) of the CPU's own stack */
+	u64 stack_top;        /* (c) of the CPU's own stack */
 	struct cpu_info info; /* (c) once the CPU is online */
 };
 
-_Static_assert(sizeof(struct cpu) <= PAGE_SIZE - PCPU_ARCH_OFFSET, "shares a page with struct pcpu");
+_Static_assert(sizeof(struct cpu) <= PAGE_SIZE - PCPU_ARCH_OFFSET,
+	       "shares a page with struct pcpu");
 
 /* The registers an exception or interrupt found, as entry.S pushes them. */
 struct arch_regs {

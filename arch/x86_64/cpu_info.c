@@ -80,15 +80,16 @@ static void survey_vtx(struct cpu_info *ci)
 	ci->virt = CPU_VIRT_VTX;
 	if (!rdmsr_safe(MSR_FEATURE_CONTROL, &control))
 		control = 0;
-	ci->virt_usable = (control & FEATURE_CONTROL_LOCK) == 0 ||
-			  (control & FEATURE_CONTROL_VMX_NOSMX) != 0;
+	ci->virt_usable =
+		(control & FEATURE_CONTROL_LOCK) == 0 || (control & FEATURE_CONTROL_VMX_NOSMX) != 0;
 	if (!ci->virt_usable)
 		fmt_str(ci->virt_why, sizeof(ci->virt_why), "VT-x is locked off by firmware: %s",
 			firmware);
 	if (!rdmsr_safe(MSR_VMX_BASIC, &basic) || !rdmsr_safe(MSR_VMX_PINBASED, &pin) ||
 	    !rdmsr_safe(MSR_VMX_PROCBASED, &proc)) {
 		ci->virt_usable = false;
-		str_copy(ci->virt_why, "the VMX capability MSRs cannot be read", sizeof(ci->virt_why));
+		str_copy(ci->virt_why, "the VMX capability MSRs cannot be read",
+			 sizeof(ci->virt_why));
 		return;
 	}
 	if ((proc >> 32 & PROC_SECONDARY) != 0)
@@ -134,10 +135,11 @@ static void survey_svm(struct cpu_info *ci)
 		vm_cr = 0;
 	ci->virt_usable = (vm_cr & VM_CR_SVMDIS) == 0;
 	if (!ci->virt_usable)
-		str_copy(ci->virt_why,
-			 "AMD-V is switched off by firmware: in the firmware setup, look for 'SVM Mode', "
-			 "'AMD-V' or 'Virtualization' under CPU, enable it, switch the machine off and on",
-			 sizeof(ci->virt_why));
+		str_copy(
+			ci->virt_why,
+			"AMD-V is switched off by firmware: in the firmware setup, look for 'SVM Mode', "
+			"'AMD-V' or 'Virtualization' under CPU, enable it, switch the machine off and on",
+			sizeof(ci->virt_why));
 	if (cpuid(0x80000000, 0).eax >= 0x8000000a)
 		r = cpuid(0x8000000a, 0);
 	add(ci, "nested paging", (r.edx & SVM_NP) != 0);
@@ -161,12 +163,13 @@ static void survey_none(struct cpu_info *ci)
 {
 	bool in_vm = (cpuid(1, 0).ecx & CPUID1_ECX_HV) != 0;
 
-	str_copy(ci->virt_why,
-		 in_vm ? "the hypervisor below does not offer it: enable nested virtualization there "
-			 "(KVM: kvm_intel.nested=1 and '-cpu host')"
-		       : "this CPU has neither VT-x nor AMD-V, or the firmware hides it: look for 'Intel "
-			 "Virtualization Technology' or 'SVM Mode' in the firmware setup",
-		 sizeof(ci->virt_why));
+	str_copy(
+		ci->virt_why,
+		in_vm ? "the hypervisor below does not offer it: enable nested virtualization there "
+			"(KVM: kvm_intel.nested=1 and '-cpu host')"
+		      : "this CPU has neither VT-x nor AMD-V, or the firmware hides it: look for 'Intel "
+			"Virtualization Technology' or 'SVM Mode' in the firmware setup",
+		sizeof(ci->virt_why));
 }
 
 void cpu_info_fill(struct pcpu *pc)

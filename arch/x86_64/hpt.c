@@ -19,7 +19,7 @@
 #include "cpu.h"
 #include "x86.h"
 
-#define LEVELS 4
+#define LEVELS  4
 #define ENTRIES 512u
 
 extern const char image_start[], image_text_end[], image_rodata_end[], image_end[];

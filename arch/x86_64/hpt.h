@@ -7,23 +7,23 @@
 #include <tern/types.h>
 
 /* SDM vol. 3A 4.5, table 4-15 ff. */
-#define PTE_P	  (1ul << 0)
-#define PTE_W	  (1ul << 1)
-#define PTE_PWT	  (1ul << 3)
-#define PTE_PCD	  (1ul << 4)
-#define PTE_A	  (1ul << 5)
-#define PTE_D	  (1ul << 6)
-#define PTE_PS	  (1ul << 7)
-#define PTE_G	  (1ul << 8)
-#define PTE_NX	  (1ul << 63)
-#define PTE_ADDR  0x000ffffffffff000ul
+#define PTE_P    (1ul << 0)
+#define PTE_W    (1ul << 1)
+#define PTE_PWT  (1ul << 3)
+#define PTE_PCD  (1ul << 4)
+#define PTE_A    (1ul << 5)
+#define PTE_D    (1ul << 6)
+#define PTE_PS   (1ul << 7)
+#define PTE_G    (1ul << 8)
+#define PTE_NX   (1ul << 63)
+#define PTE_ADDR 0x000ffffffffff000ul
 
 /* The kinds of mapping Tern has; none is writable and executable. */
 #define HPT_CODE (PTE_P | PTE_A | PTE_G)
-#define HPT_RO	 (PTE_P | PTE_A | PTE_G | PTE_NX)
-#define HPT_RW	 (PTE_P | PTE_A | PTE_D | PTE_G | PTE_W | PTE_NX)
-#define HPT_UC	 (HPT_RW | PTE_PCD | PTE_PWT)
-#define HPT_WC	 (HPT_RW | PTE_PWT) /* PAT entry 1, see PAT_VALUE */
+#define HPT_RO   (PTE_P | PTE_A | PTE_G | PTE_NX)
+#define HPT_RW   (PTE_P | PTE_A | PTE_D | PTE_G | PTE_W | PTE_NX)
+#define HPT_UC   (HPT_RW | PTE_PCD | PTE_PWT)
+#define HPT_WC   (HPT_RW | PTE_PWT) /* PAT entry 1, see PAT_VALUE */
 
 /*
  * Maps [pa, pa + len) at va, all 4 KiB aligned, with the largest pages that fit. What is mapped

@@ -122,4 +122,3 @@ u64 irq_spurious_count(void)
 {
 	return __atomic_load_n(&spurious, __ATOMIC_RELAXED);
 }
-

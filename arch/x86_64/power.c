@@ -7,6 +7,7 @@
 #include <tern/log.h>
 #include <tern/pci.h>
 
+#include "apic.h"
 #include "power_regs.h"
 #include "x86.h"
 
@@ -47,6 +48,7 @@ void arch_reboot(void)
 
 	arch_irq_off();
 	arch_cache_flush();
+	apic_park_others();
 	acpi_reset();
 	io_out8(PORT_RESET, RESET_HARD);
 	io_out8(PORT_RESET, RESET_HARD | RESET_CPU);
@@ -97,7 +99,8 @@ void arch_poweroff(void)
 		return;
 	}
 	if (!acpi_enable())
-		log_warn("poweroff: firmware did not hand over the PM1 registers; trying all the same");
+		log_warn(
+			"poweroff: firmware did not hand over the PM1 registers; trying all the same");
 	pm1_sleep(acpi->pm1a_cnt, acpi->s5_type_a);
 	pm1_sleep(acpi->pm1b_cnt, acpi->s5_type_b);
 	arch_delay_us(ENABLE_WAIT_US);

@@ -29,14 +29,14 @@ struct ap_params {
 	u64 cr3, rsp, pcpu, entry;
 };
 
-#define INIT_WAIT_US	10000u
+#define INIT_WAIT_US    10000u
 #define STARTUP_WAIT_US 1000u
-#define ONLINE_WAIT_US	200000u
+#define ONLINE_WAIT_US  200000u
 
 /* The start page must be RAM that nobody uses: the first MiB never goes to the allocator. The
  * lowest pages hold the real-mode vectors and what firmware and loaders keep there. */
 #define LOW_FIRST 0x8000u
-#define LOW_END	  0x9f000u
+#define LOW_END   0x9f000u
 
 static u64 find_low_page(void)
 {
@@ -115,7 +115,8 @@ static void start_all(void)
 	char *low;
 
 	if (page == 0 || hpt_map(page, hpa(page), PAGE_SIZE, HPT_CODE) != 0) {
-		log_warn("smp: no free page below 640 KiB to start the other CPUs; going on with one");
+		log_warn(
+			"smp: no free page below 640 KiB to start the other CPUs; going on with one");
 		return;
 	}
 	low = phys_to_virt(hpa(page));

@@ -8,7 +8,7 @@
 #include "cpu.h"
 #include "hpt.h"
 
-#define STACK_SIZE KiB(16) /* room for one stack and its hole is twice that */
+#define STACK_SIZE     KiB(16) /* room for one stack and its hole is twice that */
 #define STACKS_PER_CPU (IST_COUNT + 1u)
 
 static int stack_map(u32 cpu, u32 n, u64 *top)

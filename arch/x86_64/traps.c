@@ -148,12 +148,27 @@ static bool fixup(struct arch_regs *regs)
 static const char *exception_name(u64 vector)
 {
 	static const char *const names[] = {
-		"#DE divide error", "#DB debug", "NMI", "#BP breakpoint", "#OF overflow",
-		"#BR bound range", "#UD invalid opcode", "#NM device not available",
-		"#DF double fault", "coprocessor overrun", "#TS invalid TSS",
-		"#NP segment not present", "#SS stack fault", "#GP general protection",
-		"#PF page fault", "reserved", "#MF x87 error", "#AC alignment check",
-		"#MC machine check", "#XM SIMD error", "#VE virtualization",
+		"#DE divide error",
+		"#DB debug",
+		"NMI",
+		"#BP breakpoint",
+		"#OF overflow",
+		"#BR bound range",
+		"#UD invalid opcode",
+		"#NM device not available",
+		"#DF double fault",
+		"coprocessor overrun",
+		"#TS invalid TSS",
+		"#NP segment not present",
+		"#SS stack fault",
+		"#GP general protection",
+		"#PF page fault",
+		"reserved",
+		"#MF x87 error",
+		"#AC alignment check",
+		"#MC machine check",
+		"#XM SIMD error",
+		"#VE virtualization",
 		"#CP control protection",
 	};
 

@@ -16,10 +16,10 @@
 #include "tsc.h"
 #include "x86.h"
 
-#define MEASURE_MS     10u
-#define CHECK_MS       2u
-#define STUCK_TICKS    (1ull << 31) /* a reference that stands still this long is broken */
-#define TOLERANCE	50u	     /* CPUID may be off by one part in this many: 2 % */
+#define MEASURE_MS  10u
+#define CHECK_MS    2u
+#define STUCK_TICKS (1ull << 31) /* a reference that stands still this long is broken */
+#define TOLERANCE   50u          /* CPUID may be off by one part in this many: 2 % */
 
 static u64 tsc_hz;
 static const char *source = "none";
@@ -163,8 +163,9 @@ void init_clock(void)
 			return;
 		}
 		if (claimed != 0) {
-			log_warn("clock: CPUID 15h claims %lu MHz, the %s measures %lu MHz; measured it is",
-				 claimed / 1000000, ref.name, hz / 1000000);
+			log_warn(
+				"clock: CPUID 15h claims %lu MHz, the %s measures %lu MHz; measured it is",
+				claimed / 1000000, ref.name, hz / 1000000);
 			hz = measure(&ref, MEASURE_MS);
 		}
 		set(hz, ref.name);

@@ -3,7 +3,6 @@
  * printf into a buffer. A conversion is parsed into a struct spec first and printed from it after;
  * text past the end of the buffer is counted and dropped.
  */
-#include <limits.h>
 #include <tern/lib.h>
 
 /* Widths and precisions saturate here: far more than a line, far less than an overflow. */
@@ -272,7 +271,7 @@ int fmt_vstr(char *buf, size_t size, const char *fmt, va_list ap)
 	va_end(args.ap);
 	if (size > 0)
 		buf[o.len < size ? o.len : size - 1] = '\0';
-	return o.len < INT_MAX ? (int)o.len : INT_MAX;
+	return o.len < (size_t)__INT_MAX__ ? (int)o.len : __INT_MAX__;
 }
 
 int fmt_str(char *buf, size_t size, const char *fmt, ...)

@@ -17,9 +17,9 @@ struct console {
 	void (*write)(struct console *con, const char *text, size_t n);
 	/* Next key or -1 at once when there is none. NULL: output only. */
 	int (*read)(struct console *con);
-	bool cr_lf;	 /* wants "\r\n" */
-	bool shell;	 /* shows what the shell prints, not only the log */
-	void *priv;	 /* the driver's own */
+	bool cr_lf; /* wants "\r\n" */
+	bool shell; /* shows what the shell prints, not only the log */
+	void *priv; /* the driver's own */
 };
 
 /* Adds a console, which lives forever, and shows it the log so far; one that is known already stays

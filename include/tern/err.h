@@ -36,10 +36,10 @@ NORETURN void panic_at(const char *file, int line, const char *fmt, ...) PRINTF(
 #define panic(...) panic_at(__FILE__, __LINE__, __VA_ARGS__)
 
 /* Always on: a false condition is our bug and the node must not go on with it. */
-#define ASSERT(cond)                                                                               \
-	do {                                                                                       \
-		if (UNLIKELY(!(cond)))                                                             \
-			panic("assertion failed: %s", #cond);                                      \
+#define ASSERT(cond)                                          \
+	do {                                                  \
+		if (UNLIKELY(!(cond)))                        \
+			panic("assertion failed: %s", #cond); \
 	} while (0)
 
 #ifndef TERN_DEBUG
@@ -47,10 +47,10 @@ NORETURN void panic_at(const char *file, int line, const char *fmt, ...) PRINTF(
 #endif
 
 /* Debug builds only, but always type-checked. */
-#define DEBUG_ASSERT(cond)                                                                         \
-	do {                                                                                       \
-		if (TERN_DEBUG && UNLIKELY(!(cond)))                                               \
-			panic("debug assertion failed: %s", #cond);                                \
+#define DEBUG_ASSERT(cond)                                          \
+	do {                                                        \
+		if (TERN_DEBUG && UNLIKELY(!(cond)))                \
+			panic("debug assertion failed: %s", #cond); \
 	} while (0)
 
 #endif

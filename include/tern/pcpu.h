@@ -13,15 +13,15 @@ struct timer_queue;
 struct frame_cache;
 
 struct pcpu {
-	struct pcpu *self;   /* (c) offset 0: what GS:0 reads */
-	u32 index;	     /* (c) 0 is the boot CPU */
-	u32 apic_id;	     /* (c) */
-	u32 acpi_uid;	     /* (c) */
-	u32 node;	     /* (c) NUMA node, 0 when the machine does not say */
-	u64 canary_pad[2];   /* keeps the next field at 0x28 from FS base, see below */
-	u64 canary;	     /* (c) FS:0x28, what the stack protector reads */
-	u32 online;	     /* (a) 1 once the CPU runs Tern */
-	u32 work;	     /* (a) bits of work for the idle loop */
+	struct pcpu *self; /* (c) offset 0: what GS:0 reads */
+	u32 index;         /* (c) 0 is the boot CPU */
+	u32 apic_id;       /* (c) */
+	u32 acpi_uid;      /* (c) */
+	u32 node;          /* (c) NUMA node, 0 when the machine does not say */
+	u64 canary_pad[2]; /* keeps the next field at 0x28 from FS base, see below */
+	u64 canary;        /* (c) FS:0x28, what the stack protector reads */
+	u32 online;        /* (a) 1 once the CPU runs Tern */
+	u32 work;          /* (a) bits of work for the idle loop */
 	/* This CPU only, interrupts off. */
 	u32 rank_count;
 	u16 ranks[PCPU_RANKS_MAX]; /* locks held, debug builds */
@@ -29,10 +29,10 @@ struct pcpu {
 	struct trace_ring *trace;
 	struct timer_queue *timers;
 	struct frame_cache *frames;
-	u64 irq_count;	/* interrupts taken */
-	u64 idle_tsc;	/* TSC ticks spent in arch_idle(), the present stay not counted */
+	u64 irq_count;  /* interrupts taken */
+	u64 idle_tsc;   /* TSC ticks spent in arch_idle(), the present stay not counted */
 	u64 idle_since; /* (a) TSC when the present stay began; 0: not idle */
-	void *arch;	/* (c) struct cpu of arch/x86_64 */
+	void *arch;     /* (c) struct cpu of arch/x86_64 */
 };
 
 _Static_assert(offsetof(struct pcpu, canary) == 0x28, "the stack protector reads FS:0x28");

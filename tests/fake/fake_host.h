@@ -33,15 +33,15 @@ const char *fake_log(void);
 extern jmp_buf fake_panic_jmp;
 extern bool fake_panic_armed;
 extern char fake_panic_text[512];
-#define FAKE_EXPECT_PANIC(code)                                                                    \
-	do {                                                                                       \
-		fake_panic_armed = true;                                                           \
-		if (setjmp(fake_panic_jmp) == 0) {                                                 \
-			code;                                                                      \
-			fake_panic_armed = false;                                                  \
-			fail_msg("no panic: %s", #code);                                           \
-		}                                                                                  \
-		fake_panic_armed = false;                                                          \
+#define FAKE_EXPECT_PANIC(code)                          \
+	do {                                             \
+		fake_panic_armed = true;                 \
+		if (setjmp(fake_panic_jmp) == 0) {       \
+			code;                            \
+			fake_panic_armed = false;        \
+			fail_msg("no panic: %s", #code); \
+		}                                        \
+		fake_panic_armed = false;                \
 	} while (0)
 
 #endif

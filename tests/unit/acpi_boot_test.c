@@ -140,11 +140,8 @@ static void test_past_the_end_of_memory(UNUSED void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_found_in_bios_area),
-		T(test_map_of_ram_alone),
-		T(test_none),
-		T(test_across_two_kinds_of_memory),
-		T(test_past_the_end_of_memory),
+		T(test_found_in_bios_area),         T(test_map_of_ram_alone),       T(test_none),
+		T(test_across_two_kinds_of_memory), T(test_past_the_end_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

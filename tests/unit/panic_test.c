@@ -135,9 +135,17 @@ u32 trace_read(UNUSED const struct pcpu *pc, struct trace_record *out, UNUSED u3
 /* panic.c keeps its state for good: the tests run in the order of the node's last moments. */
 static void test_panic_in_panic_ends(UNUSED void **state)
 {
-	const char *order[] = {"<irq off>", "<console>", "<locks>", "<uart>",
-			       "PANIC on CPU 3: first 7", "panic_test.c:", "<stop>", "<state>",
-			       "panic while panicking: second fault", "<flush>", "<dead>"};
+	const char *order[] = {"<irq off>",
+			       "<console>",
+			       "<locks>",
+			       "<uart>",
+			       "PANIC on CPU 3: first 7",
+			       "panic_test.c:",
+			       "<stop>",
+			       "<state>",
+			       "panic while panicking: second fault",
+			       "<flush>",
+			       "<dead>"};
 	const char *at = seen;
 
 	fault_again = true;
