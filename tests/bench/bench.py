@@ -1,0 +1,125 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""make bench: measures the budgets, prints a table, writes bench.json.
+
+One function a measurement; it returns the value, or raises BenchError with the reason why there
+is none. Under Bochs the time-stamp counter counts instructions, so that a figure is the same on
+every run and on every machine. Nothing here is a timed test: make check does not run it.
+"""
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/check"))
+import image  # noqa: E402
+
+MIB = 1 << 20
+NODE_TIMEOUT = 300
+
+
+class BenchError(Exception):
+    pass
+
+
+class Bench:
+    """The build that is measured, and the answers of its node: booted once for all."""
+
+    def __init__(self, build):
+        self.build = build
+        self.said = None
+
+    def node(self):
+        """What a node with 512 MiB and one CPU says in Bochs."""
+        if self.said is None:
+            cmd = [ROOT / "tests/rig/ternrun", "--build", self.build, "--emulator", "bochs",
+                   "--cpus", "1", "--memory", "512", "--boot", "grub", "--timeout",
+                   str(NODE_TIMEOUT), "--shell", "version", "--shell", "frames"]
+            r = subprocess.run(cmd, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, errors="replace",
+                               timeout=NODE_TIMEOUT + 60, check=False)
+            self.said = r.stdout
+            if r.returncode:
+                print(r.stdout, file=sys.stderr)
+                raise BenchError(f"the node did not boot: ternrun gave status {r.returncode}")
+        return self.said
+
+    def find(self, pattern):
+        m = re.search(pattern, self.node(), re.MULTILINE)
+        if not m:
+            raise BenchError(f"the node did not say '{pattern}'")
+        return int(m[1])
+
+
+def boot_instructions(bench):
+    return bench.find(r"^boot: (\d+) ticks from the loader to the prompt")
+
+
+def image_bytes(bench):
+    return image.load_bytes(ROOT / bench.build / "tern.elf")
+
+
+def frame_metadata_bytes(bench):
+    return bench.find(r"^metadata: (\d+) bytes a frame")
+
+
+# (measurement, unit, must, aim, peer, the peer's figure). Smaller is better in all of them.
+MEASUREMENTS = (
+    (boot_instructions, "instructions", 30_000_000, 10_000_000, None, None),
+    (image_bytes, "bytes", MIB, MIB // 4, None, None),
+    (frame_metadata_bytes, "bytes", 16, 8, None, None),
+)
+
+
+def measure(bench):
+    """Name -> record of bench.json, and the reasons for what could not be measured."""
+    records, errors = {}, []
+    for function, unit, must, aim, peer, peer_value in MEASUREMENTS:
+        name = function.__name__
+        try:
+            value = function(bench)
+        except (BenchError, OSError, ValueError, subprocess.TimeoutExpired) as e:
+            errors.append(f"{name}: {e}")
+            continue
+        records[name] = {"value": value, "unit": unit, "must": must, "aim": aim, "peer": peer,
+                         "peer_value": peer_value,
+                         "ratio": round(value / peer_value, 3) if peer_value else None}
+    return records, errors
+
+
+def table(records):
+    rows = [("name", "value", "must", "aim", "peer", "ratio", "unit")]
+    for name, r in records.items():
+        verdict = "MISSED" if r["value"] > r["must"] else "aim met" if r["value"] <= r["aim"] else ""
+        peer = f"{r['peer']} {r['peer_value']:,}" if r["peer"] else "-"
+        rows.append((name, f"{r['value']:,}", f"<= {r['must']:,}", f"{r['aim']:,}", peer,
+                     str(r["ratio"] or "-"), f"{r['unit']}  {verdict}".rstrip()))
+    widths = [max(len(row[i]) for row in rows) for i in range(6)]
+    for row in rows:
+        print("  ".join([row[0].ljust(widths[0])]
+                        + [row[i].rjust(widths[i]) for i in range(1, 6)] + [row[6]]))
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument("--build", default="build")
+    ap.add_argument("--out", default="build/bench.json")
+    args = ap.parse_args()
+    records, errors = measure(Bench(args.build))
+    table(records)
+    out = ROOT / args.out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(records, indent=1) + "\n")
+    for e in errors:
+        print(f"bench: {e}", file=sys.stderr)
+    missed = [n for n, r in records.items() if r["value"] > r["must"]]
+    for n in missed:
+        print(f"bench: {n} misses its budget", file=sys.stderr)
+    return 1 if errors or missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
