@@ -45,6 +45,17 @@ def boot(emulator, path, cpus, loader, firmware, *more):
         timeout=BOCHS_SECONDS if emulator == "bochs" else QEMU_SECONDS)
 
 
+def crash(kind, said, options):
+    """A panic on purpose: the report arrives, and the boot after it has it too."""
+    return Row(f"{options[1]}-panic-{kind}", (*options, "--cmdline", "panic=reboot"),
+               (f"> panic {kind}", rf"E PANIC on CPU 0: .*{said}", r"^backtrace:$",
+                r" shell_poll\+0x", r"^last trace records", "> log --previous",
+                rf"E PANIC on CPU 0: .*{said}", r"^backtrace:$", r" shell_poll\+0x",
+                r"^last trace records"),
+               never=("panic while panicking", "did not answer"),
+               timeout=2 * BOCHS_SECONDS)
+
+
 def garbage(lines):
     """The same garbage every time."""
     rnd = random.Random(1)
@@ -99,6 +110,11 @@ SHELL = [
     Row("qemu-reboot-keeps-log", QEMU,
         ("> version", r"log is known: 1$", "> reboot", "> version", r"log is known: 2$",
          "> log --previous", r"\[.*\S")),
+    crash("assert", "requested by the shell", (*QEMU, "--cpus", "4")),
+    crash("fault", "#PF page fault: write of address 0000000000000010, not mapped",
+          (*QEMU, "--boot", "grub-efi")),
+    crash("stack", "#PF page fault: .* the stack ran into the hole below it", QEMU),
+    crash("stack", "#PF page fault: .* the stack ran into the hole below it", BOCHS),
     Row("bochs-poweroff", BOCHS, ("> poweroff",), timeout=BOCHS_SECONDS),
     Row("qemu-poweroff", QEMU, ("> poweroff",)),
     Row("qemu-efi-poweroff", (*QEMU, "--boot", "efi"), ("> poweroff",)),
