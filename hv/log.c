@@ -178,6 +178,18 @@ void log_piece(const char *text, size_t n)
 	guard_leave(&guard, &t);
 }
 
+void log_piecef(const char *fmt, ...)
+{
+	char buf[160];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = fmt_vstr(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	log_piece(buf, (size_t)min_u64((u64)n, sizeof(buf) - 1));
+}
+
 void log_set_console_level(enum log_level level)
 {
 	__atomic_store_n(&console_level, level, __ATOMIC_RELAXED);

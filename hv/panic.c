@@ -23,20 +23,6 @@ static u32 winner; /* (a) index + 1 of the CPU that panics */
 static u32 depth;  /* its panics so far */
 static bool reboot_after;
 
-static void say(const char *fmt, ...) PRINTF(1, 2);
-
-static void say(const char *fmt, ...)
-{
-	char buf[160];
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = fmt_vstr(buf, sizeof(buf), fmt, ap);
-	va_end(ap);
-	log_piece(buf, (size_t)min_u64((u64)n, sizeof(buf) - 1));
-}
-
 void panic_set_reboot(bool reboot)
 {
 	reboot_after = reboot;
@@ -52,10 +38,10 @@ static void show_trace(void)
 	if (pc->trace == NULL)
 		return;
 	n = trace_read(pc, records, TRACE_SHOWN, &lost);
-	say("last trace records of CPU %u:\n", pc->index);
+	log_piecef("last trace records of CPU %u:\n", pc->index);
 	for (u32 i = 0; i < n; i++)
-		say("  %16lu %-8s %lx %lx\n", records[i].tsc, trace_event_name(records[i].event),
-		    records[i].a, records[i].b);
+		log_piecef("  %16lu %-8s %lx %lx\n", records[i].tsc,
+			   trace_event_name(records[i].event), records[i].a, records[i].b);
 }
 
 /* Before the consoles are up a panic must still be seen somewhere. */
@@ -76,14 +62,15 @@ static NORETURN void finish(const struct arch_regs *regs)
 	arch_print_state(regs);
 	show_trace();
 	if (silent > 0)
-		say("%u CPUs did not answer the stop request\n", silent);
+		log_piecef("%u CPUs did not answer the stop request\n", silent);
 	if (reboot_after) {
-		say("The machine restarts; 'log --previous' shows this then.\n");
+		log_piecef("The machine restarts; 'log --previous' shows this then.\n");
 		log_flush();
 		arch_delay_us(REBOOT_DELAY_US);
 		arch_reboot();
 	}
-	say("The node stands still. Reset it; 'log --previous' shows this after the restart.\n");
+	log_piecef(
+		"The node stands still. Reset it; 'log --previous' shows this after the restart.\n");
 	log_flush();
 	arch_dead();
 }

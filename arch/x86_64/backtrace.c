@@ -16,20 +16,6 @@ extern const char image_start[], image_text_end[];
 
 #define DEPTH_MAX 24u
 
-static void line(const char *fmt, ...) PRINTF(1, 2);
-
-static void line(const char *fmt, ...)
-{
-	char buf[160];
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = fmt_vstr(buf, sizeof(buf), fmt, ap);
-	va_end(ap);
-	log_piece(buf, min_u64((u64)n, sizeof(buf) - 1));
-}
-
 static bool in_text(u64 a)
 {
 	return a >= (u64)image_start && a < (u64)image_text_end;
@@ -48,10 +34,10 @@ static void print_address(u64 a)
 			hi = mid;
 	}
 	if (symbols_count == 0 || !in_text(a) || symbols_addr[lo] > (u32)a)
-		line("  %016lx\n", a);
+		log_piecef("  %016lx\n", a);
 	else
-		line("  %016lx %s+0x%x\n", a, symbols_text + symbols_name[lo],
-		     (u32)a - symbols_addr[lo]);
+		log_piecef("  %016lx %s+0x%x\n", a, symbols_text + symbols_name[lo],
+			   (u32)a - symbols_addr[lo]);
 }
 
 /* Only what lies in Tern's own mappings is read: stacks and the image's boot stack. */
@@ -63,7 +49,7 @@ static bool frame_ok(u64 rbp)
 
 static void walk(u64 rip, u64 rbp)
 {
-	line("backtrace:\n");
+	log_piecef("backtrace:\n");
 	if (rip != 0)
 		print_address(rip);
 	for (u32 i = 0; i < DEPTH_MAX && frame_ok(rbp); i++) {
@@ -84,12 +70,13 @@ void arch_print_state(const struct arch_regs *r)
 		walk(0, (u64)__builtin_frame_address(0));
 		return;
 	}
-	line("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->rax, r->rbx, r->rcx, r->rdx);
-	line("rsi %016lx rdi %016lx rbp %016lx rsp %016lx\n", r->rsi, r->rdi, r->rbp, r->rsp);
-	line("r8  %016lx r9  %016lx r10 %016lx r11 %016lx\n", r->r8, r->r9, r->r10, r->r11);
-	line("r12 %016lx r13 %016lx r14 %016lx r15 %016lx\n", r->r12, r->r13, r->r14, r->r15);
-	line("rip %016lx rflags %08lx cs %04lx error %lx\n", r->rip, r->rflags, r->cs, r->error);
-	line("cr0 %08lx cr2 %016lx cr3 %016lx cr4 %08lx\n", read_cr0(), read_cr2(), read_cr3(),
-	     read_cr4());
+	log_piecef("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->rax, r->rbx, r->rcx, r->rdx);
+	log_piecef("rsi %016lx rdi %016lx rbp %016lx rsp %016lx\n", r->rsi, r->rdi, r->rbp, r->rsp);
+	log_piecef("r8  %016lx r9  %016lx r10 %016lx r11 %016lx\n", r->r8, r->r9, r->r10, r->r11);
+	log_piecef("r12 %016lx r13 %016lx r14 %016lx r15 %016lx\n", r->r12, r->r13, r->r14, r->r15);
+	log_piecef("rip %016lx rflags %08lx cs %04lx error %lx\n", r->rip, r->rflags, r->cs,
+		   r->error);
+	log_piecef("cr0 %08lx cr2 %016lx cr3 %016lx cr4 %08lx\n", read_cr0(), read_cr2(),
+		   read_cr3(), read_cr4());
 	walk(r->rip, r->rbp);
 }

@@ -22,6 +22,8 @@ void log_write(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
  * CPU at a time.
  */
 void log_piece(const char *text, size_t n);
+/* The same, formatted; at most 159 bytes, the rest is cut. */
+void log_piecef(const char *fmt, ...) PRINTF(1, 2);
 
 #define log_err(...)   log_write(LOG_ERR, __VA_ARGS__)
 #define log_warn(...)  log_write(LOG_WARN, __VA_ARGS__)

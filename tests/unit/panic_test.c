@@ -95,11 +95,14 @@ int uart_init(UNUSED u16 port, UNUSED u32 speed)
 	return 0;
 }
 
-void log_piece(const char *text, size_t n)
+void log_piecef(const char *fmt, ...)
 {
 	char buf[256];
+	va_list ap;
 
-	snprintf(buf, sizeof(buf), "%.*s", (int)n, text);
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
 	note(buf);
 }
 
