@@ -142,7 +142,7 @@ static void survey_svm(struct cpu_info *ci)
 			sizeof(ci->virt_why));
 	if (cpuid(0x80000000, 0).eax >= 0x8000000a)
 		r = cpuid(0x8000000a, 0);
-	add(ci, "nested paging", (r.edx & SVM_NP) != 0);
+	add(ci, "nested paging (AMD's EPT)", (r.edx & SVM_NP) != 0);
 	add(ci, "NRIP save", (r.edx & SVM_NRIPS) != 0);
 	add(ci, "VMCB clean bits", (r.edx & SVM_CLEAN) != 0);
 	add(ci, "flush by ASID", (r.edx & SVM_FLUSH_ASID) != 0);

@@ -12,7 +12,7 @@ enum cpu_virt { CPU_VIRT_NONE, CPU_VIRT_VTX, CPU_VIRT_SVM };
 /*
  * One virtualization feature that Tern knows of, by the name its manual gives it: "EPT", "EPT 2 MiB
  * pages", "unrestricted guest", "VPID", "PML", ... The first feature of a VT-x CPU is "EPT", of an
- * AMD-V CPU "nested paging".
+ * AMD-V CPU "nested paging (AMD's EPT)".
  */
 struct cpu_feature {
 	const char *name;
