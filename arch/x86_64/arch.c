@@ -10,37 +10,6 @@
 #include "irq_arch.h"
 #include "x86.h"
 
-struct pcpu *pcpu_self(void)
-{
-	struct pcpu *pc;
-
-	__asm__("movq %%gs:0, %0" : "=r"(pc));
-	return pc;
-}
-
-void arch_relax(void)
-{
-	__asm__ volatile("pause");
-}
-
-bool arch_irq_enabled(void)
-{
-	return (read_rflags() & RFLAGS_IF) != 0;
-}
-
-bool arch_irq_off(void)
-{
-	bool on = arch_irq_enabled();
-
-	__asm__ volatile("cli" : : : "memory");
-	return on;
-}
-
-void arch_irq_on(void)
-{
-	__asm__ volatile("sti" : : : "memory");
-}
-
 void arch_idle(void)
 {
 	struct pcpu *pc = pcpu_self();

@@ -176,11 +176,6 @@ void init_clock(void)
 	set(claimed, "CPUID 15h");
 }
 
-u64 arch_tsc(void)
-{
-	return rdtsc();
-}
-
 u64 arch_tsc_hz(void)
 {
 	return tsc_hz;

@@ -158,14 +158,14 @@ static void pool_push(struct frames_node *fn, u64 pfn)
 	__atomic_store_n(&fn->pooled, fn->pooled + 1, __ATOMIC_RELAXED);
 }
 
-static void check_zero(u64 pfn)
+static void check_zero(u64 pfn, const char *what)
 {
 	const u64 *page = frame_virt(pfn);
 
 	for (u32 i = 0; i < PAGE_SIZE / sizeof(u64); i++) {
 		if (page[i] != 0)
-			panic("frame %#lx was written to in the zeroed pool: %#lx at offset %#lx",
-			      pfn << PAGE_SHIFT, page[i], i * sizeof(u64));
+			panic("frame %#lx %s: %#lx at offset %#lx", pfn << PAGE_SHIFT, what,
+			      page[i], i * sizeof(u64));
 	}
 }
 
@@ -185,7 +185,7 @@ static bool pool_take(u32 node, u64 *pfn)
 	}
 	lock_release(&fn->lock, token);
 	if (TERN_DEBUG && found)
-		check_zero(*pfn);
+		check_zero(*pfn, "was written to in the zeroed pool");
 	return found;
 }
 
@@ -388,6 +388,39 @@ void frame_put(hpa_t block)
 	token = lock_take(&fn->lock);
 	frames_give(fn, pfn, f->order);
 	lock_release(&fn->lock, token);
+}
+
+void frame_put_zeroed(hpa_t block)
+{
+	struct frame *f = used_entry(block, "frame_put_zeroed");
+	struct frames_node *fn = frames_node_get(frame_node(block));
+	u64 pfn = block.v >> PAGE_SHIFT;
+	lock_token token;
+	bool room;
+
+	if (f->refs != 1)
+		panic("frame_put_zeroed: frame %#lx has %u users", block.v, f->refs);
+	for (u64 i = 0; TERN_DEBUG && i < 1ull << f->order; i++)
+		check_zero(pfn + i, "is said to be zero");
+	token = lock_take(&fn->lock);
+	room = f->order == 0 && fn->pooled < pool_target(fn);
+	if (room) {
+		f->refs = 0;
+		frame_state_set(f, FRAME_POOLED);
+		pool_push(fn, pfn);
+	}
+	lock_release(&fn->lock, token);
+	if (!room)
+		frame_put(block);
+}
+
+void frame_split(hpa_t block)
+{
+	struct frame *f = used_entry(block, "frame_split");
+
+	if (f->refs != 1)
+		panic("frame_split: frame %#lx has %u users", block.v, f->refs);
+	frames_split_entries(block.v >> PAGE_SHIFT, f->order);
 }
 
 void *frames_alloc_page(void)

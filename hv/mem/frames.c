@@ -223,6 +223,17 @@ void frames_give(struct frames_node *fn, u64 pfn, u32 order)
 	list_add(fn, pfn, order);
 }
 
+void frames_split_entries(u64 pfn, u32 order)
+{
+	for (u64 i = pfn; i < pfn + (1ull << order); i++) {
+		if ((i & CHUNK_MASK) == 0 && !chunk_has_entries(i))
+			chunk_entries(i >> CHUNK_ORDER, FRAME_TAIL);
+		table[i].order = 0;
+		table[i].refs = 1;
+		frame_state_set(&table[i], FRAME_USED);
+	}
+}
+
 /* --- setting up --- */
 
 void frames_init(struct frame *frame_table)

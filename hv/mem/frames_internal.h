@@ -50,6 +50,9 @@ MUST_CHECK bool frames_take(struct frames_node *fn, u32 order, u64 *pfn);
 /* Gives a block back and merges it with its free neighbours. Lock held. */
 void frames_give(struct frames_node *fn, u64 pfn, u32 order);
 
+/* Makes of an allocated block allocated frames. The caller is its only user. */
+void frames_split_entries(u64 pfn, u32 order);
+
 /* The entry of the block that begins at pa. Panics when pa cannot be the first frame of a block
  * because it is unaligned, was never added, or lies inside a block of 2 MiB or more. */
 struct frame *frames_entry(hpa_t pa);

@@ -11,18 +11,24 @@
 
 struct pcpu;
 
-/* --- time: the TSC, counted from reset; arch_tsc_hz() is 0 until it is calibrated --- */
+#if __STDC_HOSTED__
+/* Host tests: tests/fake has them. */
 u64 arch_tsc(void);
-u64 arch_tsc_hz(void);
-void arch_delay_us(u64 us); /* busy; before calibration it assumes 4 GHz, so it waits longer */
-
-/* --- this CPU --- */
 struct pcpu *pcpu_self(void);
 void arch_relax(void); /* PAUSE */
 /* Turns interrupts off; returns whether they were on. */
 bool arch_irq_off(void);
 void arch_irq_on(void);
 bool arch_irq_enabled(void);
+#else
+#include <tern/this_cpu.h>
+#endif
+
+/* --- time: arch_tsc() counts from reset; arch_tsc_hz() is 0 until it is calibrated --- */
+u64 arch_tsc_hz(void);
+void arch_delay_us(u64 us); /* busy; before calibration it assumes 4 GHz, so it waits longer */
+
+/* --- this CPU --- */
 /* Called with interrupts off: turns them on and halts until the next one. Returns with them on. */
 void arch_idle(void);
 /* Arms this CPU's timer interrupt for an absolute TSC value; U64_MAX disarms. IRQs off. */

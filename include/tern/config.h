@@ -7,8 +7,27 @@
 #include <tern/toml.h>
 #include <tern/types.h>
 
-#define CONFIG_MODULE   "tern.toml" /* the boot module that holds it */
-#define CONFIG_NAME_MAX 32u
+#define CONFIG_MODULE         "tern.toml" /* the boot module that holds it */
+#define CONFIG_NAME_MAX       32u
+#define CONFIG_VMS_MAX        16u
+#define CONFIG_VM_MODULES     8u
+#define CONFIG_VM_FILE_MAX    64u
+#define CONFIG_VM_CMDLINE_MAX 256u
+
+/* [vm.NAME]: a VM that is made at boot. */
+struct config_vm {
+	char name[CONFIG_NAME_MAX];
+	u64 memory;                      /* bytes; no default */
+	u32 vcpus;                       /* default 1 */
+	u32 weight;                      /* default 256 */
+	u32 cap;                         /* per cent of a CPU for each vCPU; default 0: none */
+	char kernel[CONFIG_VM_FILE_MAX]; /* boot module; no default */
+	char modules[CONFIG_VM_MODULES][CONFIG_VM_FILE_MAX];
+	u32 module_count;
+	char cmdline[CONFIG_VM_CMDLINE_MAX];
+	bool autostart; /* default true */
+	u32 line;       /* of the table's header */
+};
 
 struct config {
 	/* [node] */
@@ -21,7 +40,10 @@ struct config {
 	bool screen;   /* log on VGA text or framebuffer too; default true */
 	/* [log] */
 	enum log_level log_level; /* default info */
-				  /* [boot] is read by ternboot.efi: modules, cmdline */
+	/* [boot] is read by ternboot.efi: modules, cmdline */
+	/* [vm.NAME], in the order of the file */
+	u32 vm_count;
+	struct config_vm vms[CONFIG_VMS_MAX];
 };
 
 /* What came of reading it. */

@@ -61,6 +61,11 @@ MUST_CHECK int frames_alloc(u32 order, u32 flags, u32 node, hpa_t *out);
  * Panics, naming the address, when that is not an allocated block. As frames_alloc. */
 void frame_get(hpa_t block);
 void frame_put(hpa_t block);
+/* As frame_put() of the only user, for a block of zeroes: a single frame goes to the zeroed pool
+ * when there is room. */
+void frame_put_zeroed(hpa_t block);
+/* Makes of an allocated block with one user single frames with one user each. */
+void frame_split(hpa_t block);
 /* NUMA node of any address that was added. */
 u32 frame_node(hpa_t pa);
 

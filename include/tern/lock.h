@@ -10,9 +10,12 @@
 
 enum lock_rank {
 	RANK_SHELL = 5,
+	RANK_BUS = 8,
 	RANK_VM = 10,
+	RANK_SCHED = 15,
 	RANK_GMEM = 20,
 	RANK_HPT = 30,
+	RANK_SCRUB = 35,
 	RANK_FRAMES = 40,
 	RANK_PCI = 50,
 	RANK_IRQ = 55,

@@ -11,6 +11,7 @@
 struct trace_ring;
 struct timer_queue;
 struct frame_cache;
+struct sched_queue;
 
 struct pcpu {
 	struct pcpu *self; /* (c) offset 0: what GS:0 reads */
@@ -29,7 +30,8 @@ struct pcpu {
 	struct trace_ring *trace;
 	struct timer_queue *timers;
 	struct frame_cache *frames;
-	u64 irq_count;  /* interrupts taken */
+	struct sched_queue *sched; /* (c) */
+	u64 irq_count;             /* interrupts taken */
 	u64 idle_tsc;   /* TSC ticks spent in arch_idle(), the present stay not counted */
 	u64 idle_since; /* (a) TSC when the present stay began; 0: not idle */
 	void *arch;     /* (c) struct cpu of arch/x86_64 */
@@ -40,6 +42,9 @@ _Static_assert(offsetof(struct pcpu, canary) == 0x28, "the stack protector reads
 /* A CPU's page: struct pcpu, and from here on what the architecture keeps (struct cpu). */
 #define PCPU_ARCH_OFFSET 1024u
 _Static_assert(sizeof(struct pcpu) <= PCPU_ARCH_OFFSET, "both share a page");
+
+/* Bits of pcpu.work. */
+#define PCPU_WORK_POLL 1u /* the boot CPU's shell and VMs want a look */
 
 /* Makes the block this CPU runs on index 0. Boot CPU, first of all. */
 void pcpu_init(void);

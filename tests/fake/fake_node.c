@@ -3,15 +3,20 @@
 
 #include "fake_host.h"
 
+#include <hv/shell/commands.h>
 #include <stdio.h>
 #include <string.h>
 #include <tern/drivers.h>
+#include <tern/err.h>
 #include <tern/frames.h>
 #include <tern/irq.h>
+#include <tern/lib.h>
 #include <tern/main.h>
 #include <tern/pci.h>
+#include <tern/scrub.h>
 #include <tern/timer.h>
 #include <tern/trace.h>
+#include <tern/vm.h>
 
 struct fake_node fake_node;
 const char tern_version[] = "test-version";
@@ -232,4 +237,65 @@ u64 uart_lost(void)
 u64 uart_tx_lost(void)
 {
 	return 0;
+}
+
+/* No VMs: tests/unit/cmd_vm_test.c has some. */
+struct vm *vm_get(u32 index)
+{
+	(void)index;
+	return NULL;
+}
+
+/* Whoever asks does not look into it. */
+const struct virt_ops *virt_ops_get(void)
+{
+	static const struct virt_ops ops;
+
+	return fake_node.no_virt ? NULL : &ops;
+}
+
+const char *virt_mitigations(char *buf, size_t size)
+{
+	fmt_str(buf, size, "VERW, RSB fill");
+	return buf;
+}
+
+u64 scrub_backlog(void)
+{
+	return 0;
+}
+
+void gmem_get_stats(struct gmem *g, struct gmem_stats *st)
+{
+	(void)g;
+	memset(st, 0, sizeof(*st));
+}
+
+/* The commands about VMs, which have a test of their own. */
+int cmd_vm(int argc, char **argv)
+{
+	(void)argv;
+	return argc == 0 ? 0 : -TERN_EINVAL;
+}
+
+int cmd_exits(int argc, char **argv)
+{
+	return cmd_vm(argc, argv);
+}
+
+int cmd_top(int argc, char **argv)
+{
+	return cmd_vm(argc, argv);
+}
+
+const char *complete_vm(int arg, u32 i)
+{
+	(void)arg;
+	(void)i;
+	return NULL;
+}
+
+const char *complete_exits(int arg, u32 i)
+{
+	return complete_vm(arg, i);
 }

@@ -18,6 +18,7 @@ struct fake_node {
 	struct cpu_info cpus[CPUS_MAX];
 	bool cpu_absent[CPUS_MAX];
 	struct mem_stats mem;
+	bool no_virt; /* no guest can run here */
 };
 extern struct fake_node fake_node;
 

@@ -263,6 +263,63 @@ static void test_poison_in_the_cache(void **state)
 	assert_non_null(strstr(fake_panic_text, "after it was freed"));
 }
 
+/* Single frames of a block that was one, each freed on its own; merged again in the end. */
+static void test_split(void **state)
+{
+	hpa_t pa;
+
+	(void)state;
+	frames_add(hpa(MiB(2)), MiB(6), 0);
+	for (u32 order = 0; order <= 10; order++) {
+		assert_int_equal(frames_alloc(order, 0, 0, &pa), 0);
+		frame_split(pa);
+		check(1u << order);
+		FAKE_EXPECT_PANIC(frame_put(hpa_add(pa, PAGE_SIZE << order)));
+		for (u64 i = 0; i < 1u << order; i++) {
+			u64 frame = (i * 3 + 1) % (1u << order);
+
+			frame_put(hpa_add(pa, frame << PAGE_SHIFT));
+			check((1u << order) - i - 1);
+		}
+		FAKE_EXPECT_PANIC(frame_put(pa));
+		assert_int_equal(stats().free_blocks[10], 1);
+	}
+	assert_int_equal(frames_alloc(1, 0, 0, &pa), 0);
+	FAKE_EXPECT_PANIC(frame_split(hpa_add(pa, PAGE_SIZE)));
+	frame_get(pa);
+	FAKE_EXPECT_PANIC(frame_split(pa));
+	assert_non_null(strstr(fake_panic_text, "2 users"));
+}
+
+/* Zeroes go to the pool while it has room; blocks, and what is too much, to the lists. */
+static void test_put_zeroed(void **state)
+{
+	hpa_t pa[FRAMES(MiB(4)) + 1];
+
+	(void)state;
+	frames_add(hpa(MiB(64)), MiB(64), 0);
+	for (u32 i = 0; i < ARRAY_SIZE(pa); i++)
+		assert_int_equal(frames_alloc(0, FRAME_ZERO, 0, &pa[i]), 0);
+	for (u32 i = 0; i < ARRAY_SIZE(pa); i++) {
+		frame_put_zeroed(pa[i]);
+		assert_int_equal(stats().zeroed, min_u64(i + 1, FRAMES(MiB(4))));
+		check((u32)ARRAY_SIZE(pa) - i - 1);
+	}
+	FAKE_EXPECT_PANIC(frame_put_zeroed(pa[0]));
+	assert_int_equal(frames_alloc(0, FRAME_ZERO, 0, &pa[0]), 0);
+	assert_int_equal(stats().zero_hits, 1);
+	frame_get(pa[0]);
+	FAKE_EXPECT_PANIC(frame_put_zeroed(pa[0]));
+	assert_non_null(strstr(fake_panic_text, "2 users"));
+	assert_int_equal(frames_alloc(9, FRAME_ZERO, 0, &pa[1]), 0);
+	((u64 *)phys_to_virt(hpa_add(pa[1], MiB(2) - 8)))[0] = 1;
+	FAKE_EXPECT_PANIC(frame_put_zeroed(pa[1]));
+	assert_non_null(strstr(fake_panic_text, "is said to be zero"));
+	((u64 *)phys_to_virt(hpa_add(pa[1], MiB(2) - 8)))[0] = 0;
+	frame_put_zeroed(pa[1]);
+	check(1);
+}
+
 static void test_pages(void **state)
 {
 	void *page;
@@ -349,6 +406,8 @@ int main(void)
 		cmocka_unit_test_setup(test_no_zeroing_when_memory_is_short, setup),
 		cmocka_unit_test_setup(test_write_to_the_pool_panics, setup),
 		cmocka_unit_test_setup(test_poison_in_the_cache, setup),
+		cmocka_unit_test_setup(test_split, setup),
+		cmocka_unit_test_setup(test_put_zeroed, setup),
 		cmocka_unit_test_setup(test_pages, setup),
 		cmocka_unit_test_setup(test_threads, setup),
 	};

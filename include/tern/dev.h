@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Device models and how they are reached (hv/dev/bus.c): ports and guest-physical ranges. A device
+ * knows nothing of exits, holds no pointer into guest memory, and is called with the bus lock held.
+ */
+#ifndef TERN_DEV_H
+#define TERN_DEV_H
+
+#include <tern/addr.h>
+#include <tern/lock.h>
+#include <tern/types.h>
+
+#define DEV_RANGES_MAX 32u
+
+struct device;
+
+struct dev_ops {
+	const char *name;
+	u32 width_max; /* wider accesses reach it in pieces of that many bytes, low addresses first */
+	/* width: 1, 2, 4 (ports) or 8 bytes. offset is inside the range. Reads zero-extend. */
+	u64 (*read)(struct device *d, u64 offset, u32 width);
+	void (*write)(struct device *d, u64 offset, u32 width, u64 value);
+	void (*reset)(struct device *d);
+	void (*destroy)(struct device *d);
+};
+
+struct vm;
+struct device {
+	const struct dev_ops *ops;
+	struct vm *vm;
+};
+
+enum dev_space { DEV_PORT, DEV_MEM };
+
+struct dev_range {
+	enum dev_space space;
+	u64 base, len;
+	struct device *dev;
+};
+
+struct dev_bus {
+	struct spinlock lock; /* RANK_BUS; held around every call of a device */
+	u32 count;
+	u32 last; /* number of the range accessed last: looked at first */
+	struct dev_range ranges[DEV_RANGES_MAX]; /* (c) once the VM runs; sorted by space, base */
+};
+
+void bus_init(struct dev_bus *bus);
+/* -TERN_EINVAL: an empty range, or one past the end of the space; -TERN_EEXIST: overlaps another range; -TERN_ENOSPC. Before the VM runs. */
+MUST_CHECK int bus_add(struct dev_bus *bus, enum dev_space space, u64 base, u64 len,
+		       struct device *dev);
+/* One access of width bytes. Nobody there: reads as all ones, writes vanish, as on a PC; *hit tells,
+ * where hit is not NULL. An access that crosses a range's end is split into bytes. */
+u64 bus_read(struct dev_bus *bus, enum dev_space space, u64 addr, u32 width, bool *hit);
+void bus_write(struct dev_bus *bus, enum dev_space space, u64 addr, u32 width, u64 value,
+	       bool *hit);
+/* Puts every device into its state after power-on / destroys every device. No vCPU runs. */
+void bus_reset(struct dev_bus *bus);
+void bus_destroy(struct dev_bus *bus);
+
+/*
+ * The port where a bare guest ends itself (hv/dev/exitport.c): writing a code there stops the VM with
+ * "exit code N" as its reason. -TERN_ENOMEM, and the errors of bus_add().
+ */
+#define EXITPORT_BASE 0xf4u
+#define EXITPORT_LEN  4u
+MUST_CHECK int exitport_create(struct vm *vm, struct dev_bus *bus);
+
+/*
+ * A 16550 without interrupts (hv/dev/vuart.c). Lines of output go to the log as "[vm NAME] text", as
+ * many a second as a serial console can show; all output goes to a ring of VUART_RING bytes.
+ * Errors as above.
+ */
+#define VUART_BASE 0x3f8u
+#define VUART_LEN  8u
+#define VUART_RING 4096u
+MUST_CHECK int vuart_create(struct vm *vm, struct dev_bus *bus, struct device **out);
+/* The calls below take the bus lock. */
+/* Adds output as if the guest had written it to the port. */
+void vuart_output(struct device *d, const char *text, size_t n);
+/* Gives the guest bytes to read; returns how many had room. */
+size_t vuart_input(struct device *d, const char *text, size_t n);
+/* Copies the newest output, oldest byte first, at most max; returns how much; *lost: bytes of output
+ * that the ring has lost. */
+size_t vuart_read_ring(struct device *d, char *out, size_t max, u64 *lost);
+
+#endif

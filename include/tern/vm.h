@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Virtual machines and vCPUs (hv/vm). A vCPU is run by one CPU at a time, its owner; what has (o)
+ * belongs to the owner, what has (s) to the run queue's lock, the rest is constant or atomic.
+ */
+#ifndef TERN_VM_H
+#define TERN_VM_H
+
+#include <tern/dev.h>
+#include <tern/gmem.h>
+#include <tern/sched.h>
+#include <tern/types.h>
+#include <tern/virt.h>
+
+#define VMS_MAX          64u
+#define VCPUS_PER_VM_MAX 64u
+#define VM_NAME_MAX      32u
+#define VM_REASON_MAX    160u
+
+/* Exits by reason, for the shell's exits VM; a backend sets vcpu.exit_stat. */
+enum exit_stat {
+	STAT_CPUID,
+	STAT_RDMSR,
+	STAT_WRMSR,
+	STAT_CR,
+	STAT_DR,
+	STAT_XSETBV,
+	STAT_PIO,
+	STAT_MMIO,
+	STAT_TOUCH,
+	STAT_HYPERCALL,
+	STAT_HLT,
+	STAT_PAUSE,
+	STAT_HOST_IRQ,
+	STAT_IRQ_WINDOW,
+	STAT_EXCEPTION,
+	STAT_TASK_SWITCH,
+	STAT_DESCRIPTOR,
+	STAT_TIMER,
+	STAT_OTHER,
+	STAT_COUNT,
+};
+const char *exit_stat_name(enum exit_stat stat);
+
+struct exit_count {
+	u64 count, ticks; /* (o) TSC ticks from exit to the next entry */
+};
+
+enum vcpu_state {
+	VCPU_OFF,      /* waits for SIPI, or the VM is not started */
+	VCPU_RUNNABLE, /* in a run queue or running */
+	VCPU_HALTED,   /* HLT: an interrupt wakes it */
+	VCPU_STALLED,  /* touched memory the node cannot back */
+	VCPU_STOPPED,  /* for ever: the VM died */
+};
+
+#define VCPU_NO_START UINT32_MAX
+
+struct vcpu_arch; /* arch/x86_64/guest/guest.h */
+
+struct vcpu {
+	struct vm *vm;          /* (c) */
+	u32 index;              /* (c) in the VM */
+	struct vcpu_arch *arch; /* (c) */
+	u64 *gpr;               /* (c) of arch: REG_RAX to REG_R15, but not REG_RSP; content (o) */
+	enum vcpu_state state;  /* (a) its owner's to change; the VM lock's while nobody runs it */
+	u32 kick;         /* (a) 1: leave the guest and look at the VM's state and the queue */
+	u32 event;        /* (a) 1: something is there that ends HLT */
+	u32 start_vector; /* (a) VCPU_NO_START, or where it starts when it is VCPU_OFF: SIPI */
+	gpa_t stalled_at; /* (o) */
+	bool stalled;     /* (o) the last touch could not be backed, and the log said so */
+	struct sched_vcpu sched;
+	enum exit_stat exit_stat; /* (o) */
+	struct exit_count exits[STAT_COUNT];
+};
+
+enum vm_state { VM_NONE, VM_CREATED, VM_RUNNING, VM_PAUSED, VM_STOPPED, VM_DYING };
+
+struct vm {
+	u32 id;                 /* (c) from 1 */
+	char name[VM_NAME_MAX]; /* (c) */
+	enum vm_state state;    /* (a) to read, (v) to change: vm->lock, RANK_VM */
+	struct spinlock lock;
+	u32 vcpu_count;                       /* (c) */
+	struct vcpu *vcpus[VCPUS_PER_VM_MAX]; /* (c) */
+	u32 weight, cap;                      /* (c) see sched.h */
+	struct gmem mem;
+	struct dev_bus bus;
+	struct device *uart;        /* (c) */
+	bool backend;               /* (c) virt_ops.vm_create() has been called */
+	u64 stall_logged;           /* (a) TSC of the last line about a stall */
+	char reason[VM_REASON_MAX]; /* (v) why it stopped */
+	void *arch;                 /* (c) the backend's */
+};
+
+/* What a new VM shall be; strings are copied. */
+struct vm_config {
+	const char *name;
+	u64 memory; /* bytes advertised, a multiple of 4 KiB, at least 64 KiB */
+	u32 vcpus;
+	u32 weight;         /* 0: SCHED_WEIGHT_DEFAULT */
+	u32 cap;            /* per cent of one CPU, 0: none */
+	const char *kernel; /* boot module: a Multiboot 1 image */
+	const char *modules[8];
+	u32 module_count;
+	const char *cmdline;
+};
+
+/*
+ * The functions of this part run on the boot CPU, in thread context: it alone reads and changes the
+ * table of VMs, so a VM that it found stays for as long as it looks.
+ */
+/* -TERN_EEXIST, -TERN_EINVAL, -TERN_ENOENT, -TERN_ENOMEM, -TERN_ENOSPC, -TERN_ENODEV; why gets a
+ * sentence. The VM has its kernel in memory and waits for vm_start(). */
+MUST_CHECK int vm_create(const struct vm_config *config, char *why, size_t why_size);
+/* By name or decimal id, with its lock held. */
+struct vm_locked {
+	struct vm *vm;
+	lock_token token;
+};
+MUST_CHECK bool vm_find_locked(const char *name, struct vm_locked *out);
+void vm_unlock(struct vm_locked l);
+/* Each: -TERN_EINVAL in a state it makes no sense in. The lock is held. */
+MUST_CHECK int vm_start(struct vm_locked l);
+MUST_CHECK int vm_pause(struct vm_locked l);
+MUST_CHECK int vm_resume(struct vm_locked l);
+MUST_CHECK int vm_stop(struct vm_locked l, const char *reason);
+/* Stops it if need be. Returns at once; memory is scrubbed in idle time. The name is free again when
+ * that is done. */
+MUST_CHECK int vm_destroy(struct vm_locked l);
+/* The i-th VM in use, or NULL. */
+struct vm *vm_get(u32 index);
+/* By name or decimal id, or NULL. */
+struct vm *vm_find(const char *name);
+/* Idle work: gives back a little of what destroyed VMs had; true when there is more. */
+bool vm_idle_work(void);
+/* Lets stalled vCPUs try again. Every few milliseconds. */
+void vm_poll(void);
+/* Creates the VMs of the configuration and starts those that want it. Once. */
+void vm_create_configured(void);
+
+/* --- any CPU --- */
+const char *vm_state_name(enum vm_state state);
+const char *vcpu_state_name(enum vcpu_state state);
+/* The guest did what cannot go on: stops that VM alone. IRQs off or on, at most the bus lock held. */
+void vm_kill(struct vm *vm, const char *fmt, ...) PRINTF(2, 3);
+/* Runs a vCPU of this CPU's queue until its turn is over, it waits, or pcpu.work is set. False: none
+ * was runnable. Thread context. */
+bool vcpu_run_slice(void);
+/* Ends the HLT it is in, or the next one. */
+void vcpu_notify(struct vcpu *vc);
+/* Starts a vCPU that is off in real mode at vector << 12, as a SIPI does (SDM vol. 3A 9.4). -TERN_EBUSY:
+ * it is not off. Not its own VM's lock held. */
+MUST_CHECK int vcpu_start_at(struct vcpu *vc, u8 vector);
+
+#endif
