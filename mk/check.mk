@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
 # The tests. Each part of `make check` is a target of its own.
 
-# A test names the sources it links in its first lines: "links: hv/lib/toml.c tests/fake/fake_host.c".
+# A test names the sources it links in its first lines: "links: hv/lib/toml.c tests/fake/fake_host.c",
+# and libraries of the host that judge it: "libs: -lZydis".
 links = $(shell sed -n 's/^.*links: *\(.*[^ */]\) *\(\*\/\)\?$$/\1/p' $(1))
+libs = $(shell sed -n 's/^\/\* libs: *\(.*[^ ]\) *\*\/$$/\1/p' $(1))
 
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing -fwrapv \
 	-Iinclude -I. -DTERN_DEBUG=1 $(WARN)
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 
-HOST_HEADERS := $(wildcard include/*/*.h hv/*.h hv/*/*.h arch/x86_64/*.h drivers/*.h boot/*.h \
-	boot/*/*.h tests/fake/*.h)
+HOST_HEADERS := $(wildcard include/*/*.h hv/*.h hv/*/*.h arch/x86_64/*.h arch/x86_64/*/*.h \
+	drivers/*.h boot/*.h boot/*/*.h tests/fake/*.h)
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 FUZZ_RUNS ?= 200000
@@ -18,7 +20,8 @@ define unit_rule
 $(B)/unit/$(1): tests/unit/$(1).c $(call links,tests/unit/$(1).c) $(HOST_HEADERS) | $(SETUP)
 	@mkdir -p $$(@D)
 	@echo "  HOSTCC  $$@"
-	@$(HOSTCC) $(HOST_CFLAGS) $(SAN) tests/unit/$(1).c $(call links,tests/unit/$(1).c) -lcmocka -o $$@
+	@$(HOSTCC) $(HOST_CFLAGS) $(SAN) tests/unit/$(1).c $(call links,tests/unit/$(1).c) $(call libs,tests/unit/$(1).c) \
+		-lcmocka -o $$@
 endef
 $(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))
 
@@ -69,7 +72,7 @@ check-repro: $(SETUP) ## two builds in two places give the same bits
 check-rig: $(B)/tern.iso ## the rig itself: tests/rig
 	@$(CHECK)/pytests.py rig tests/rig --build $(B) --timeout 400 --select '$(SELECT)'
 
-check-boot: $(B)/tern.iso $(B)/pxe/.done $(B)/ternboot.efi $(B)/shim/shim.elf ## nodes in emulators: every boot path, bad inputs (SELECT='bochs and cpus2')
+check-boot: guests $(B)/tern.iso $(B)/pxe/.done $(B)/ternboot.efi $(B)/shim/shim.elf ## nodes in emulators: every boot path, bad inputs (SELECT='bochs and cpus2')
 	@$(CHECK)/pytests.py boot tests/system --build $(B) --timeout 870 --select '$(SELECT)'
 
 # The hostile loader of the boot tests: a Multiboot 1 kernel that starts tern.elf with made-up facts.
@@ -85,4 +88,7 @@ $(B)/shim/shim.elf: $(SHIM_SRC) tests/system/shim/shim.h tests/system/shim/shim.
 		-Wl,-T,tests/system/shim/shim.ld $(SHIM_SRC) -o $@
 
 .PHONY: check check-build check-layers check-headers check-budget check-format check-spdx
-.PHONY: check-unit check-fuzz check-repro check-rig check-boot
+check-long: guests $(B)/tern.iso ## bare guests with a million operations each, canaries, a memory hog (10 minutes)
+	@TERN_LONG=1 TERN_BUILD=$(B) $(PYTHON) -m pytest -q -n 2 tests/system/test_guests.py
+
+.PHONY: check-long check-unit check-fuzz check-repro check-rig check-boot
