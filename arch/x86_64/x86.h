@@ -125,4 +125,36 @@ static inline void invlpg(const void *va)
 	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
 }
 
+static inline void write_cr2(u64 v)
+{
+	__asm__ volatile("mov %0, %%cr2" : : "r"(v));
+}
+
+/* Debug registers: their number is part of the instruction. */
+#define X86_DR(n)                                                          \
+	static inline u64 read_dr##n(void)                                 \
+	{                                                                  \
+		u64 v;                                                     \
+                                                                           \
+		__asm__ volatile("mov %%dr" #n ", %0" : "=r"(v));          \
+		return v;                                                  \
+	}                                                                  \
+                                                                           \
+	static inline void write_dr##n(u64 v)                              \
+	{                                                                  \
+		__asm__ volatile("mov %0, %%dr" #n : : "r"(v) : "memory"); \
+	}
+X86_DR(0)
+X86_DR(1)
+X86_DR(2)
+X86_DR(3)
+X86_DR(6)
+#undef X86_DR
+
+/* What SGDT and SIDT store. */
+struct table_register {
+	u16 limit;
+	u64 base;
+} PACKED;
+
 #endif

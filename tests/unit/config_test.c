@@ -223,10 +223,11 @@ static void test_unknown(UNUSED void **state)
 	struct toml_error err = {0};
 	struct config c;
 
-	read_bad("[vm.web]\nvcpus = 2", 1, 2,
-		 "unknown table [vm.web]; known are [node], [console], [log], [boot]");
-	read_bad("[console.x]", 1, 2,
-		 "unknown table [console.x]; known are [node], [console], [log], [boot]");
+	read_bad("[vms.web]\nvcpus = 2", 1, 2,
+		 "unknown table [vms.web]; known are [node], [console], [log], [boot], [vm.NAME]");
+	read_bad(
+		"[console.x]", 1, 2,
+		"unknown table [console.x]; known are [node], [console], [log], [boot], [vm.NAME]");
 	read_bad("[console]\n  baud = 9600", 2, 3,
 		 "unknown key baud in [console]; known are port, speed, irq, screen");
 	read_bad("[log]\nLevel = 'info'", 2, 1, "unknown key Level in [log]; known are level");
@@ -236,7 +237,7 @@ static void test_unknown(UNUSED void **state)
 	assert_int_equal(err.col, 2);
 	assert_string_equal(
 		err.text,
-		"name stands in no table; known tables are [node], [console], [log], [boot]");
+		"name stands in no table; known tables are [node], [console], [log], [boot], [vm.NAME]");
 }
 
 /* The longest names leave room for the rest of the message. */
@@ -247,7 +248,7 @@ static void test_unknown_long(UNUSED void **state)
 	snprintf(text, sizeof(text), "[%0126d]", 0);
 	read_bad(text, 1, 2,
 		 "unknown table [0000000000000000000000000000000000000000]; known are [node], "
-		 "[console], [log], [boot]");
+		 "[console], [log], [boot], [vm.NAME]");
 	snprintf(text, sizeof(text), "[console]\n%0110d = 1", 0);
 	read_bad(text, 2, 1,
 		 "unknown key 0000000000000000000000000000000000000000 in [console]; known are "
@@ -421,10 +422,61 @@ static void test_init_unreadable(UNUSED void **state)
 	assert_defaults(config_get());
 }
 
+static void test_vms(UNUSED void **state)
+{
+	struct config c = read_good("[vm.web]\n"
+				    "memory = \"64GiB\"\n"
+				    "kernel = \"k.elf\"\n"
+				    "[vm.db-1]\n"
+				    "memory = \"512MiB\"\n"
+				    "vcpus = 4\n"
+				    "weight = 1024\n"
+				    "cap = 50\n"
+				    "kernel = \"guest.elf\"\n"
+				    "modules = [\"a\", \"b c\"]\n"
+				    "cmdline = \"x y\"\n"
+				    "autostart = false\n");
+
+	assert_int_equal(c.vm_count, 2);
+	assert_string_equal(c.vms[0].name, "web");
+	assert_int_equal(c.vms[0].memory, GiB(64));
+	assert_int_equal(c.vms[0].vcpus, 1);
+	assert_int_equal(c.vms[0].weight, 256);
+	assert_int_equal(c.vms[0].cap, 0);
+	assert_true(c.vms[0].autostart);
+	assert_string_equal(c.vms[1].name, "db-1");
+	assert_int_equal(c.vms[1].vcpus, 4);
+	assert_int_equal(c.vms[1].module_count, 2);
+	assert_string_equal(c.vms[1].modules[1], "b c");
+	assert_string_equal(c.vms[1].cmdline, "x y");
+	assert_false(c.vms[1].autostart);
+}
+
+static void test_bad_vms(UNUSED void **state)
+{
+	char many[512] = "", *p = many;
+
+	read_bad("[vm.a]\nkernel = \"k\"\n", 1, 1, "[vm.a]: memory is missing");
+	read_bad("[vm.a]\nmemory = \"1MiB\"\n[vm.b]\nmemory = \"1MiB\"\nkernel = \"k\"\n", 1, 1,
+		 "[vm.a]: kernel is missing");
+	read_bad("[vm.a]\nvcpus = 65\n", 2, 9, "vm.a.vcpus: expected an integer from 1 to 64");
+	read_bad(
+		"[vm.a]\nmemory = \"100\"\n", 2, 10,
+		"vm.a.memory: expected a size such as \"512MiB\", 64 KiB or more, a multiple of 4 KiB");
+	read_bad("[vm.a]\ndisk = 1\n", 2, 1,
+		 "unknown key disk in [vm.a]; known are memory, vcpus, weight, cap, kernel, "
+		 "modules, cmdline, autostart");
+	for (u32 i = 0; i < 5; i++)
+		p += sprintf(p, "[vm.v%u]\nmemory = \"1MiB\"\nkernel = \"k\"\n", i);
+	sprintf(p, "[vm.a234567890123456789012345678901x]\n");
+	read_bad(many, 16, 2, "the name of a VM has 1 to 31 letters, digits, '-' and '_'");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_before_init),  cmocka_unit_test(test_all_keys),
+		cmocka_unit_test(test_vms),          cmocka_unit_test(test_bad_vms),
 		cmocka_unit_test(test_bounds_good),  cmocka_unit_test(test_bounds_bad),
 		cmocka_unit_test(test_name_bad),     cmocka_unit_test(test_types),
 		cmocka_unit_test(test_unknown),      cmocka_unit_test(test_unknown_long),

@@ -126,7 +126,7 @@ static void test_table_and_help(void **state)
 	char keys[64];
 
 	(void)state;
-	assert_int_equal(shell_command_count, 17);
+	assert_int_equal(shell_command_count, 20);
 	type("help\r");
 	for (u32 i = 0; i < shell_command_count; i++) {
 		const struct shell_command *c = &shell_commands[i];
@@ -232,6 +232,7 @@ static void test_cpus(void **state)
 	assert_says(output, "VT-x: usable\n");
 	assert_says(output, "    has:     EPT, unrestricted guest");
 	assert_says(output, "    missing: posted interrupts\n");
+	assert_says(output, "mitigations: VERW, RSB fill\n");
 	fake_node.cpus[2].virt_usable = false;
 	strcpy(fake_node.cpus[2].virt_why, "locked off; look for 'VT-x' in the firmware setup");
 	fake_node.cpu_absent[1] = true;
@@ -241,6 +242,9 @@ static void test_cpus(void **state)
 	assert_says(output, "CPUs 0, 3:\n");
 	assert_says(output, "CPUs 2:\n");
 	assert_says(output, "VT-x: not usable: locked off; look for");
+	fake_node.no_virt = true;
+	type("cpus\r");
+	assert_null(strstr(output, "mitigations:"));
 }
 
 static void test_256_cpus_stay_readable(void **state)

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* links: hv/dev/bus.c hv/dev/vuart.c hv/lock.c tests/fake/fake_frames.c tests/fake/fake_host.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <tern/err.h>
+#include <tern/vm.h>
+#include <tests/fake/fake_frames.h>
+#include <tests/fake/fake_host.h>
+
+static struct vm vm;
+static struct device *uart;
+
+static u8 in(u32 reg)
+{
+	bool hit;
+
+	return (u8)bus_read(&vm.bus, DEV_PORT, VUART_BASE + reg, 1, &hit);
+}
+
+static void out(u32 reg, u8 value)
+{
+	bool hit;
+
+	bus_write(&vm.bus, DEV_PORT, VUART_BASE + reg, 1, value, &hit);
+}
+
+static void print(const char *text)
+{
+	for (; *text != '\0'; text++)
+		out(0, (u8)*text);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	fake_reset();
+	fake_frames_reset(64);
+	memset(&vm, 0, sizeof(vm));
+	strcpy(vm.name, "web");
+	bus_init(&vm.bus);
+	assert_int_equal(vuart_create(&vm, &vm.bus, &uart), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	bus_destroy(&vm.bus);
+	assert_int_equal(fake_frames_used(), 0);
+	return 0;
+}
+
+static void test_registers(void **state)
+{
+	(void)state;
+	assert_int_equal(in(5), 0x60);
+	assert_int_equal(in(2), 0x01);
+	out(2, 0x07);
+	assert_int_equal(in(2), 0xc1);
+	out(1, 0xff);
+	assert_int_equal(in(1), 0x0f);
+	out(7, 0xa5);
+	assert_int_equal(in(7), 0xa5);
+	out(3, 0x83);
+	out(0, 0x01);
+	out(1, 0x00);
+	assert_int_equal(in(0), 0x01);
+	assert_int_equal(in(1), 0x00);
+	out(3, 0x03);
+	assert_int_equal(in(3), 0x03);
+	assert_int_equal(in(1), 0x0f);
+	assert_int_equal(in(6), 0xb0);
+	/* Loop-back, as drivers test for a 16550. */
+	out(4, 0x1a);
+	assert_int_equal(in(6), 0x90);
+	out(0, 'x');
+	assert_int_equal(in(5), 0x61);
+	assert_int_equal(in(0), 'x');
+	assert_int_equal(in(5), 0x60);
+	assert_string_equal(fake_log(), "");
+}
+
+static void test_lines(void **state)
+{
+	char ring[VUART_RING];
+	u64 lost;
+
+	(void)state;
+	print("hello\r\nwor");
+	assert_string_equal(fake_log(), "[vm web] hello\n");
+	print("ld\n\n");
+	assert_string_equal(fake_log(), "[vm web] hello\n[vm web] world\n[vm web] \n");
+	assert_int_equal(vuart_read_ring(uart, ring, sizeof(ring), &lost), 14);
+	assert_memory_equal(ring, "hello\r\nworld\n\n", 14);
+	assert_int_equal(lost, 0);
+	vuart_output(uart, "no end", 6);
+	bus_reset(&vm.bus);
+	assert_non_null(strstr(fake_log(), "[vm web] no end\n"));
+}
+
+static void test_long_and_many(void **state)
+{
+	char ring[VUART_RING];
+	u64 lost;
+
+	(void)state;
+	for (u32 i = 0; i < 10000; i++)
+		out(0, (u8)('a' + i % 26));
+	assert_int_equal(vuart_read_ring(uart, ring, sizeof(ring), &lost), VUART_RING);
+	assert_int_equal(lost, 10000 - VUART_RING);
+	assert_int_equal(ring[VUART_RING - 1], 'a' + 9999 % 26);
+	assert_int_equal(vuart_read_ring(uart, ring, 2, &lost), 2);
+	assert_int_equal(ring[1], 'a' + 9999 % 26);
+}
+
+/* A guest that floods its port: the log gets a bounded number of lines, and is told how many not. */
+static void test_flood(void **state)
+{
+	u32 lines = 0;
+
+	(void)state;
+	fake_tsc_step = 0;
+	for (u32 i = 0; i < 2000; i++)
+		print("x\n");
+	for (const char *p = fake_log(); (p = strstr(p, "[vm web] x\n")) != NULL; p++)
+		lines++;
+	assert_int_equal(lines, 512);
+	fake_tsc += fake_tsc_hz;
+	print("y\n");
+	assert_non_null(strstr(fake_log(), "1488 lines came too fast"));
+	assert_non_null(strstr(fake_log(), "[vm web] y\n"));
+	fake_tsc_step = 100;
+}
+
+static void test_input(void **state)
+{
+	char text[300];
+
+	(void)state;
+	assert_int_equal(in(0), 0);
+	assert_int_equal(vuart_input(uart, "ab", 2), 2);
+	assert_int_equal(in(5), 0x61);
+	assert_int_equal(in(0), 'a');
+	assert_int_equal(in(0), 'b');
+	assert_int_equal(in(5), 0x60);
+	memset(text, 'z', sizeof(text));
+	assert_int_equal(vuart_input(uart, text, sizeof(text)), 256);
+	out(2, 0x03);
+	assert_int_equal(in(5), 0x60);
+}
+
+static void test_no_memory(void **state)
+{
+	struct device *d;
+
+	(void)state;
+	for (u32 n = 0; n < 2; n++) {
+		fake_frames_left = n;
+		assert_int_equal(vuart_create(&vm, &vm.bus, &d), -TERN_ENOMEM);
+	}
+	fake_frames_left = 2;
+	assert_int_equal(vuart_create(&vm, &vm.bus, &d), -TERN_EEXIST);
+	fake_frames_left = UINT32_MAX;
+	assert_int_equal(fake_frames_used(), 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_registers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lines, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_and_many, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_input, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
