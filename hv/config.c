@@ -7,35 +7,42 @@
 #include <tern/lib.h>
 
 #define COM_BASE_RATE 115200 /* bit/s of a 16550 whose divisor latch holds 1 */
-#define COM_REGISTERS 8      /* I/O ports of a 16550 */
+#define COM_PORT      0x3f8  /* COM1 */
+#define COM_IRQ       4
+#define COM_REGISTERS 8 /* I/O ports of a 16550 */
 
-static const struct config defaults = {
-	.name = "tern",
-	.com_port = 0x3f8,
-	.com_speed = COM_BASE_RATE,
-	.com_irq = 4,
-	.screen = true,
-	.log_level = LOG_INFO,
-};
+#define VM_ROWS       "vm.NAME" /* the rows of all tables of VMs */
+#define VM_TABLE      "vm."     /* what the names of all tables of VMs begin with */
+#define VM_MEMORY_MIN KiB(64)
+#define VM_MEMORY_MAX GiB(65536)
+#define VM_VCPUS_MAX  64
+#define VM_WEIGHT_MAX 65536
+#define VM_WEIGHT     256
 
 static struct config loaded;
-static const struct config *current = &defaults;
+static bool ready; /* loaded holds something */
 static enum config_state state;
 static struct toml_error error;
 
 /* Takes a value of the row's type; false when it is not one of those the row allows. */
 typedef bool set_fn(struct config *c, const struct toml_value *v);
 
-static bool set_name(struct config *c, const struct toml_value *v)
+/* The characters of a name. */
+static bool name_ok(const char *name)
 {
-	size_t len = strlen(v->str);
+	size_t len = strlen(name);
 
-	for (const char *s = v->str; *s != '\0'; s++) {
+	for (const char *s = name; *s != '\0'; s++) {
 		if (!(*s >= 'a' && *s <= 'z') && !(*s >= 'A' && *s <= 'Z') &&
 		    !(*s >= '0' && *s <= '9') && strchr("-_.", *s) == NULL)
 			return false;
 	}
-	if (len == 0 || len >= sizeof(c->name))
+	return len > 0 && len < CONFIG_NAME_MAX;
+}
+
+static bool set_name(struct config *c, const struct toml_value *v)
+{
+	if (!name_ok(v->str))
 		return false;
 	str_copy(c->name, v->str, sizeof(c->name));
 	return true;
@@ -87,6 +94,84 @@ static bool set_panic(struct config *c, const struct toml_value *v)
 	return true;
 }
 
+/* --- [vm.NAME]: the table that the file is in is the last one --- */
+
+static struct config_vm *this_vm(struct config *c)
+{
+	return &c->vms[c->vm_count - 1];
+}
+
+static bool set_vm_memory(struct config *c, const struct toml_value *v)
+{
+	u64 bytes;
+
+	if (str_to_size(v->str, &bytes) != 0 || bytes < VM_MEMORY_MIN || bytes > VM_MEMORY_MAX ||
+	    bytes % PAGE_SIZE != 0)
+		return false;
+	this_vm(c)->memory = bytes;
+	return true;
+}
+
+/* A number from least to most. */
+static bool set_number(const struct toml_value *v, s64 least, s64 most, u32 *out)
+{
+	if (v->num < least || v->num > most)
+		return false;
+	*out = (u32)v->num;
+	return true;
+}
+
+static bool set_vm_vcpus(struct config *c, const struct toml_value *v)
+{
+	return set_number(v, 1, VM_VCPUS_MAX, &this_vm(c)->vcpus);
+}
+
+static bool set_vm_weight(struct config *c, const struct toml_value *v)
+{
+	return set_number(v, 1, VM_WEIGHT_MAX, &this_vm(c)->weight);
+}
+
+static bool set_vm_cap(struct config *c, const struct toml_value *v)
+{
+	return set_number(v, 0, 100, &this_vm(c)->cap);
+}
+
+static bool set_file(const char *text, char out[CONFIG_VM_FILE_MAX])
+{
+	return text[0] != '\0' && str_copy(out, text, CONFIG_VM_FILE_MAX) < CONFIG_VM_FILE_MAX;
+}
+
+static bool set_vm_kernel(struct config *c, const struct toml_value *v)
+{
+	return set_file(v->str, this_vm(c)->kernel);
+}
+
+static bool set_vm_modules(struct config *c, const struct toml_value *v)
+{
+	const char *item = v->str;
+
+	if (v->count > CONFIG_VM_MODULES)
+		return false;
+	for (u32 i = 0; i < v->count; i++) {
+		if (!set_file(item, this_vm(c)->modules[i]))
+			return false;
+		item += strlen(item) + 1;
+	}
+	this_vm(c)->module_count = v->count;
+	return true;
+}
+
+static bool set_vm_cmdline(struct config *c, const struct toml_value *v)
+{
+	return str_copy(this_vm(c)->cmdline, v->str, CONFIG_VM_CMDLINE_MAX) < CONFIG_VM_CMDLINE_MAX;
+}
+
+static bool set_vm_autostart(struct config *c, const struct toml_value *v)
+{
+	this_vm(c)->autostart = v->num != 0;
+	return true;
+}
+
 /* For the keys that only ternboot.efi acts on. */
 static bool set_nothing(UNUSED struct config *c, UNUSED const struct toml_value *v)
 {
@@ -111,6 +196,15 @@ static const struct rule {
 	{"log", "level", TOML_STRING, set_level, "\"error\", \"warn\", \"info\" or \"debug\""},
 	{"boot", "modules", TOML_ARRAY, set_nothing, "an array of strings"},
 	{"boot", "cmdline", TOML_STRING, set_nothing, "a string"},
+	{VM_ROWS, "memory", TOML_STRING, set_vm_memory,
+	 "a size such as \"512MiB\", 64 KiB or more, a multiple of 4 KiB"},
+	{VM_ROWS, "vcpus", TOML_INT, set_vm_vcpus, "an integer from 1 to 64"},
+	{VM_ROWS, "weight", TOML_INT, set_vm_weight, "an integer from 1 to 65536"},
+	{VM_ROWS, "cap", TOML_INT, set_vm_cap, "an integer from 0 (none) to 100"},
+	{VM_ROWS, "kernel", TOML_STRING, set_vm_kernel, "a boot module's name"},
+	{VM_ROWS, "modules", TOML_ARRAY, set_vm_modules, "an array of at most 8 boot modules"},
+	{VM_ROWS, "cmdline", TOML_STRING, set_vm_cmdline, "a string of at most 255 bytes"},
+	{VM_ROWS, "autostart", TOML_BOOL, set_vm_autostart, "true or false"},
 };
 
 struct reading {
@@ -139,12 +233,54 @@ static void list_known(const char *table, char *buf, size_t size)
 	}
 }
 
-static int read_header(const char *table, const struct toml_value *v, struct toml_error *err)
+/* The name under which a table stands in the rows: all VMs have the same. */
+static const char *rows_of(const char *table)
+{
+	return str_starts(table, VM_TABLE) ? VM_ROWS : table;
+}
+
+/* A VM that the file has told all about. */
+static int check_vm(const struct config *c, struct toml_error *err)
+{
+	const struct config_vm *vm;
+
+	if (c->vm_count == 0)
+		return 0;
+	vm = &c->vms[c->vm_count - 1];
+	if (vm->memory != 0 && vm->kernel[0] != '\0')
+		return 0;
+	return toml_fail(err, vm->line, 1, "[vm.%s]: %s is missing", vm->name,
+			 vm->memory == 0 ? "memory" : "kernel");
+}
+
+static int begin_vm(struct config *c, const char *name, const struct toml_value *v,
+		    struct toml_error *err)
+{
+	int rc = check_vm(c, err);
+
+	if (rc != 0)
+		return rc;
+	if (!name_ok(name))
+		return toml_fail(err, v->line, v->col,
+				 "the name of a VM has 1 to 31 letters, digits, '-' and '_'");
+	if (c->vm_count == CONFIG_VMS_MAX)
+		return toml_fail(err, v->line, v->col, "more than %u VMs", CONFIG_VMS_MAX);
+	c->vm_count++;
+	*this_vm(c) = (struct config_vm){
+		.vcpus = 1, .weight = VM_WEIGHT, .autostart = true, .line = v->line};
+	str_copy(this_vm(c)->name, name, CONFIG_NAME_MAX);
+	return 0;
+}
+
+static int read_header(struct config *c, const char *table, const struct toml_value *v,
+		       struct toml_error *err)
 {
 	char known[80];
 
+	if (str_starts(table, VM_TABLE) && strchr(table + strlen(VM_TABLE), '.') == NULL)
+		return begin_vm(c, table + strlen(VM_TABLE), v, err);
 	list_known(table, known, sizeof(known));
-	if (known[0] != '\0')
+	if (known[0] != '\0' && strcmp(table, VM_ROWS) != 0)
 		return 0;
 	list_known(NULL, known, sizeof(known));
 	return toml_fail(err, v->line, v->col, "unknown table [%.40s]; known are %s", table, known);
@@ -155,7 +291,7 @@ static int unknown_key(const char *table, const char *key, const struct toml_val
 {
 	char known[80];
 
-	list_known(table[0] != '\0' ? table : NULL, known, sizeof(known));
+	list_known(table[0] != '\0' ? rows_of(table) : NULL, known, sizeof(known));
 	if (table[0] == '\0')
 		return toml_fail(err, v->line, v->key_col,
 				 "%.40s stands in no table; known tables are %s", key, known);
@@ -175,11 +311,11 @@ static int read_event(const char *table, const char *key, const struct toml_valu
 	struct reading *reading = arg;
 
 	if (key == NULL)
-		return read_header(table, v, err);
+		return read_header(reading->config, table, v, err);
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		const struct rule *r = &rules[i];
 
-		if (strcmp(table, r->table) != 0 || strcmp(key, r->key) != 0)
+		if (strcmp(rows_of(table), r->table) != 0 || strcmp(key, r->key) != 0)
 			continue;
 		if (v->type != r->type)
 			return toml_fail(err, v->line, v->col, "%s.%s: expected %s, found %s",
@@ -200,6 +336,8 @@ static int read_text(const char *text, size_t len, struct config *c, u32 *key_co
 	struct reading reading = {.config = c};
 	int rc = toml_parse(text, len, read_event, &reading, err);
 
+	if (rc == 0)
+		rc = check_vm(c, err);
 	if (rc != 0)
 		config_defaults(c);
 	*key_count = reading.key_count;
@@ -208,7 +346,13 @@ static int read_text(const char *text, size_t len, struct config *c, u32 *key_co
 
 void config_defaults(struct config *c)
 {
-	*c = defaults;
+	memset(c, 0, sizeof(*c));
+	str_copy(c->name, "tern", sizeof(c->name));
+	c->com_port = COM_PORT;
+	c->com_speed = COM_BASE_RATE;
+	c->com_irq = COM_IRQ;
+	c->screen = true;
+	c->log_level = LOG_INFO;
 }
 
 int config_read(const char *text, size_t len, struct config *c, struct toml_error *err)
@@ -222,7 +366,8 @@ int config_read(const char *text, size_t len, struct config *c, struct toml_erro
 static bool apply_console(const char *text, struct config *c)
 {
 	static set_fn *const set[] = {set_port, set_speed, set_irq};
-	struct config next = *c;
+	const u16 port = c->com_port;
+	const u32 speed = c->com_speed, irq = c->com_irq;
 
 	for (size_t i = 0;; i++) {
 		const char *comma = strchr(text, ',');
@@ -234,16 +379,18 @@ static bool apply_console(const char *text, struct config *c)
 		if (comma != NULL && comma < text + sizeof(word))
 			word[comma - text] = '\0';
 		if (i == ARRAY_SIZE(set) || str_to_u64(word, &n) != 0 || n > INT64_MAX)
-			return false;
-		v.num = (s64)n;
-		if (!set[i](&next, &v))
-			return false;
-		if (comma == NULL)
 			break;
+		v.num = (s64)n;
+		if (!set[i](c, &v))
+			break;
+		if (comma == NULL)
+			return true;
 		text = comma + 1;
 	}
-	*c = next;
-	return true;
+	c->com_port = port;
+	c->com_speed = speed;
+	c->com_irq = irq;
+	return false;
 }
 
 static bool apply_log(const char *text, struct config *c)
@@ -288,7 +435,10 @@ void config_apply_cmdline(const char *cmdline, struct config *c)
 
 const struct config *config_get(void)
 {
-	return current;
+	if (!ready)
+		config_defaults(&loaded);
+	ready = true;
+	return &loaded;
 }
 
 enum config_state config_state(const struct toml_error **err)
@@ -318,6 +468,7 @@ void config_init(void)
 	u32 key_count = 0;
 
 	config_defaults(&loaded);
+	ready = true;
 	if (module == NULL) {
 		state = CONFIG_NONE;
 		log_info("config: no boot module %s: defaults", CONFIG_MODULE);
@@ -330,5 +481,4 @@ void config_init(void)
 		log_err("config: %s is ignored as a whole: defaults", CONFIG_MODULE);
 	}
 	config_apply_cmdline(bi->cmdline, &loaded);
-	current = &loaded;
 }

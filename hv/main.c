@@ -19,14 +19,18 @@
 #include <tern/panic.h>
 #include <tern/pci.h>
 #include <tern/pcpu.h>
+#include <tern/sched.h>
+#include <tern/scrub.h>
 #include <tern/shell.h>
 #include <tern/timer.h>
 #include <tern/trace.h>
+#include <tern/virt.h>
+#include <tern/vm.h>
 
 #define VGA_TEXT_BASE 0xb8000u
 #define VGA_TEXT_SIZE 0x1000u
 #define ZERO_BATCH    16u    /* frames zeroed between two looks at the keyboard */
-#define POLL_US       20000u /* a serial port with no working interrupt is read this often */
+#define POLL_US       10000u /* shell and VMs get a look this often, whatever guests do */
 
 static struct timer poll_timer;
 static u64 boot_ticks;
@@ -173,20 +177,61 @@ static void report_modules(const struct boot_info *bi)
 		log_info("boot: module %s, %lu bytes", bi->modules[i].name, bi->modules[i].len);
 }
 
+/* This CPU can run guests from here on. One that cannot has no run queue. */
+static void start_guests(struct pcpu *pc)
+{
+	const struct virt_ops *ops = virt_ops_get();
+	bool irqs = arch_irq_off();
+
+	if (ops != NULL && ops->cpu_enable(pc) == 0 && sched_cpu_init(pc) != 0)
+		log_err("smp: no memory for the run queue of CPU %u: it runs no guests", pc->index);
+	if (irqs)
+		arch_irq_on();
+}
+
 static void poll_again(struct timer *t)
 {
+	struct pcpu *pc = pcpu_self();
+
+	__atomic_or_fetch(&pc->work, PCPU_WORK_POLL, __ATOMIC_RELAXED);
 	timer_start(t, arch_tsc() + timer_us_to_tsc(POLL_US));
 }
 
-/* The boot CPU's life: keys, then idle work, then sleep. A key that comes between the look and the
- * sleep is seen at the next poll. */
-static NORETURN void idle_boot_cpu(void)
+/* Cleans memory for a moment; false when there is none to clean. */
+static bool clean_memory(void)
 {
-	for (;;) {
-		if (shell_poll() || frames_zero_some(ZERO_BATCH) > 0)
-			continue;
-		arch_irq_off();
+	return scrub_some(ZERO_BATCH) || frames_zero_some(ZERO_BATCH) > 0;
+}
+
+/* Sleeps until the next interrupt, unless a vCPU or other work came while nobody looked. */
+static void sleep(const struct pcpu *pc)
+{
+	arch_irq_off();
+	if (sched_runnable() || __atomic_load_n(&pc->work, __ATOMIC_RELAXED) != 0)
+		arch_irq_on();
+	else
 		arch_idle();
+}
+
+/*
+ * The boot CPU's life: keys, guests, idle work, then sleep. The poll timer takes it out of a guest. VMs
+ * that die and memory that waits to be cleaned get a little at every poll, though guests never sleep.
+ */
+static NORETURN void run_boot_cpu(void)
+{
+	struct pcpu *pc = pcpu_self();
+
+	for (;;) {
+		u32 work = __atomic_exchange_n(&pc->work, 0, __ATOMIC_ACQ_REL);
+
+		if (work != 0) {
+			vm_idle_work();
+			scrub_some(ZERO_BATCH);
+			vm_poll();
+		}
+		if (shell_poll() || vcpu_run_slice() || vm_idle_work() || clean_memory())
+			continue;
+		sleep(pc);
 	}
 }
 
@@ -198,6 +243,7 @@ static NORETURN void main_continue(void)
 	init_interrupts();
 	init_cpu_list();
 	arch_irq_on();
+	start_guests(pcpu_self());
 	init_other_cpus();
 	log_info("smp: %u of %u CPUs online", pcpu_online_count(), pcpu_count());
 	pci_init();
@@ -209,7 +255,8 @@ static NORETURN void main_continue(void)
 	boot_ticks = arch_tsc() - bi->entry_tsc;
 	log_info("boot: %lu ticks from the loader to the prompt", boot_ticks);
 	shell_start();
-	idle_boot_cpu();
+	vm_create_configured();
+	run_boot_cpu();
 }
 
 void main_start(struct boot_info *bi)
@@ -235,12 +282,11 @@ void main_start(struct boot_info *bi)
 	init_switch_stack(main_continue);
 }
 
-void main_ap(UNUSED struct pcpu *pc)
+void main_ap(struct pcpu *pc)
 {
+	start_guests(pc);
 	for (;;) {
-		if (frames_zero_some(ZERO_BATCH) > 0)
-			continue;
-		arch_irq_off();
-		arch_idle();
+		if (!vcpu_run_slice() && !clean_memory())
+			sleep(pc);
 	}
 }

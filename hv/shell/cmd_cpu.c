@@ -7,8 +7,10 @@
 #include <tern/err.h>
 #include <tern/lib.h>
 #include <tern/pcpu.h>
+#include <tern/virt.h>
 
-#define COLUMNS 79u
+#define COLUMNS          79u
+#define MITIGATIONS_TEXT 128u
 
 /* Prints the features that are there, or those that are not, wrapped below their label. */
 static void print_features(const char *label, const struct cpu_info *info, bool present)
@@ -117,6 +119,8 @@ static void print_group(u32 first, const struct cpu_info *info)
 
 int cmd_cpus(int argc, UNUSED char **argv)
 {
+	char text[MITIGATIONS_TEXT];
+
 	if (argc != 1)
 		return -TERN_EINVAL;
 	console_printf("%u CPUs, %u online\n", pcpu_count(), pcpu_online_count());
@@ -135,5 +139,7 @@ int cmd_cpus(int argc, UNUSED char **argv)
 		if (info != NULL && !described(i, info))
 			print_group(i, info);
 	}
+	if (virt_ops_get() != NULL)
+		console_printf("mitigations: %s\n", virt_mitigations(text, sizeof(text)));
 	return 0;
 }

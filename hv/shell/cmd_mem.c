@@ -8,6 +8,8 @@
 #include <tern/frames.h>
 #include <tern/lib.h>
 #include <tern/mem.h>
+#include <tern/scrub.h>
+#include <tern/vm.h>
 
 static void print_row(const char *name, u64 bytes)
 {
@@ -24,6 +26,30 @@ static void print_sum(const char *name, u64 sum, u64 parts)
 	if (sum != parts)
 		console_printf("  DOES NOT ADD UP: the rows above make %llu bytes, this one %llu\n",
 			       (unsigned long long)parts, (unsigned long long)sum);
+}
+
+/* What the VMs have of the allocated frames; a frame that waits for its scrubbing is nobody's. */
+static void print_allocated(u64 bytes)
+{
+	u64 backed = 0, tables = 0, scrub = scrub_backlog() << PAGE_SHIFT;
+	struct vm *vm;
+	char text[VM_NAME_MAX + 16];
+
+	for (u32 i = 0; (vm = vm_get(i)) != NULL; i++) {
+		struct gmem_stats st;
+
+		gmem_get_stats(&vm->mem, &st);
+		fmt_str(text, sizeof(text), "VM %s, memory", vm->name);
+		print_row(text, st.backed);
+		fmt_str(text, sizeof(text), "VM %s, page tables", vm->name);
+		print_row(text, st.tables);
+		backed += st.backed;
+		tables += st.tables;
+	}
+	print_row("of dead VMs, not scrubbed yet", scrub);
+	print_row("hypervisor", bytes - backed - tables - scrub);
+	if (backed + tables + scrub > bytes)
+		console_printf("  DOES NOT ADD UP: VMs have more than is allocated\n");
 }
 
 int cmd_mem(int argc, UNUSED char **argv)
@@ -54,7 +80,7 @@ int cmd_mem(int argc, UNUSED char **argv)
 	print_row("free", f.free << PAGE_SHIFT);
 	print_row("cached by CPUs, free too", f.cached << PAGE_SHIFT);
 	print_row("zeroed, free too", f.zeroed << PAGE_SHIFT);
-	print_row("allocated", used << PAGE_SHIFT);
+	print_allocated(used << PAGE_SHIFT);
 	print_sum("= total", m.given, (free + used) << PAGE_SHIFT);
 	console_printf("Not RAM, kept by firmware: %llu KiB\n",
 		       (unsigned long long)(m.reserved >> 10));

@@ -28,6 +28,14 @@ const struct shell_command shell_commands[] = {
 		.run = cmd_cpus,
 	},
 	{
+		.name = "exits",
+		.usage = "exits VM",
+		.brief = "how often and why a VM left its guest, and what that cost",
+		.help = NULL,
+		.run = cmd_exits,
+		.complete = complete_exits,
+	},
+	{
 		.name = "frames",
 		.usage = "frames",
 		.brief = "the frame allocator: free blocks by size, zeroed pool",
@@ -114,6 +122,13 @@ const struct shell_command shell_commands[] = {
 		.run = cmd_timers,
 	},
 	{
+		.name = "top",
+		.usage = "top",
+		.brief = "CPU time of every VM since the last 'top'",
+		.help = NULL,
+		.run = cmd_top,
+	},
+	{
 		.name = "trace",
 		.usage = "trace [CPU] [COUNT]",
 		.brief = "the newest trace records",
@@ -133,6 +148,21 @@ const struct shell_command shell_commands[] = {
 		.brief = "version, loader, and what the boot cost",
 		.help = NULL,
 		.run = cmd_version,
+	},
+	{
+		.name = "vm",
+		.usage = "vm list | create NAME memory=SIZE kernel=MODULE [OPTION...] | ACTION VM",
+		.brief = "makes, starts, stops and shows VMs",
+		.help = "create options: vcpus=N weight=N cap=PERCENT cmdline=\"...\" modules=A,B\n"
+			"start, pause, resume  what they say\n"
+			"stop      stops for ever; info still shows the reason\n"
+			"kill      stops it, if it still runs, and gives its memory back\n"
+			"info      state, memory, vCPUs\n"
+			"stats     CPU time of every vCPU, faults, stalls\n"
+			"console   the newest 4 KiB that the guest wrote to its serial port\n"
+			"send VM TEXT  types a line into that port\n",
+		.run = cmd_vm,
+		.complete = complete_vm,
 	},
 };
 const u32 shell_command_count = ARRAY_SIZE(shell_commands);

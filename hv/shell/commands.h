@@ -22,5 +22,8 @@ shell_fn cmd_reboot, cmd_poweroff;
 /* cmd_panic.c */
 shell_fn cmd_panic;
 shell_complete_fn complete_panic;
+/* cmd_vm.c */
+shell_fn cmd_vm, cmd_exits, cmd_top;
+shell_complete_fn complete_vm, complete_exits;
 
 #endif

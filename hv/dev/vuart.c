@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A 16550 for output and polled input. Its line is infinitely fast: the transmitter is always empty.
+ * The ring keeps all output; the log gets lines, but no more of them than the serial console of the
+ * node can show, so that a guest that writes for ever takes neither the log nor the shell away.
+ */
+#include <tern/dev.h>
+
+#include "vuart_regs.h"
+
+#include <tern/arch.h>
+#include <tern/err.h>
+#include <tern/frames.h>
+#include <tern/lib.h>
+#include <tern/log.h>
+#include <tern/timer.h>
+#include <tern/vm.h>
+
+#define LINE_MAX    160u
+#define INPUT_MAX   256u
+#define LINES_BURST 512u /* lines that the log takes at once, and then a second */
+#define LINES_PER_S 128u
+
+struct vuart {
+	struct device dev; /* first: a device is cast to its struct */
+	u8 ier, lcr, mcr, scr, fcr;
+	u8 overrun; /* UART_LSR_LOST, until it is read */
+	u16 divisor;
+	u32 in_head, in_count;
+	u8 in[INPUT_MAX];
+	u32 line_len;
+	char line[LINE_MAX];
+	u32 credit;   /* lines that may go to the log now */
+	u64 refilled; /* TSC when credit last grew */
+	u64 muted;    /* lines that did not go to the log, not yet reported */
+	u64 written;  /* bytes of output in all */
+	char *ring;   /* (c) one page */
+};
+_Static_assert(sizeof(struct vuart) <= PAGE_SIZE && VUART_RING == PAGE_SIZE, "a page each");
+
+static struct vuart *vuart_of(struct device *d)
+{
+	return container_of(d, struct vuart, dev);
+}
+
+static void refill(struct vuart *u)
+{
+	u64 second = arch_tsc_hz(), now = arch_tsc(), lines;
+
+	if (second == 0) {
+		u->credit = LINES_BURST;
+		return;
+	}
+	lines = min_u64((now - u->refilled) / (second / LINES_PER_S), LINES_BURST - u->credit);
+	if (lines == 0 && u->credit != LINES_BURST)
+		return;
+	u->credit += (u32)lines;
+	u->refilled = now;
+}
+
+static void flush_line(struct vuart *u)
+{
+	refill(u);
+	if (u->credit == 0) {
+		u->muted++;
+	} else {
+		if (u->muted != 0)
+			log_warn("[vm %s] %llu lines came too fast for the log", u->dev.vm->name,
+				 (unsigned long long)u->muted);
+		u->muted = 0;
+		u->credit--;
+		log_info("[vm %s] %.*s", u->dev.vm->name, (int)u->line_len, u->line);
+	}
+	u->line_len = 0;
+}
+
+static void put_byte(struct vuart *u, char c)
+{
+	u->ring[u->written++ % VUART_RING] = c;
+	if (c == '\r')
+		return;
+	if (c == '\n' || u->line_len == LINE_MAX)
+		flush_line(u);
+	if (c != '\n')
+		u->line[u->line_len++] = c;
+}
+
+static bool input_byte(struct vuart *u, u8 c)
+{
+	if (u->in_count == INPUT_MAX)
+		return false;
+	u->in[(u->in_head + u->in_count++) % INPUT_MAX] = c;
+	return true;
+}
+
+static u8 read_data(struct vuart *u)
+{
+	u8 c;
+
+	if (u->in_count == 0)
+		return 0;
+	c = u->in[u->in_head];
+	u->in_head = (u->in_head + 1) % INPUT_MAX;
+	u->in_count--;
+	return c;
+}
+
+static u8 read_lsr(struct vuart *u)
+{
+	u8 v = (u8)(UART_LSR_EMPTY | u->overrun | (u->in_count > 0 ? UART_LSR_DATA : 0));
+
+	u->overrun = 0;
+	return v;
+}
+
+static u8 read_msr(const struct vuart *u)
+{
+	if ((u->mcr & UART_MCR_LOOP) == 0)
+		return UART_MSR_READY;
+	return (u8)((u->mcr & UART_MCR_RTS ? UART_MSR_CTS : 0) |
+		    (u->mcr & UART_MCR_DTR ? UART_MSR_DSR : 0) |
+		    (u->mcr & UART_MCR_OUT1 ? UART_MSR_RI : 0) |
+		    (u->mcr & UART_MCR_OUT2 ? UART_MSR_DCD : 0));
+}
+
+static u64 vuart_read(struct device *d, u64 offset, UNUSED u32 width)
+{
+	struct vuart *u = vuart_of(d);
+	bool dlab = (u->lcr & UART_LCR_DLAB) != 0;
+
+	switch ((enum uart_reg)offset) {
+	case UART_DATA:
+		return dlab ? u->divisor & 0xffu : read_data(u);
+	case UART_IER:
+		return dlab ? u->divisor >> 8 : u->ier;
+	case UART_IIR_FCR:
+		return UART_IIR_NONE | (u->fcr & UART_FCR_ON ? UART_IIR_FIFOS : 0);
+	case UART_LCR:
+		return u->lcr;
+	case UART_MCR:
+		return u->mcr;
+	case UART_LSR:
+		return read_lsr(u);
+	case UART_MSR:
+		return read_msr(u);
+	case UART_SCR:
+		return u->scr;
+	}
+	return UINT64_MAX;
+}
+
+static void write_data(struct vuart *u, u8 value)
+{
+	if ((u->lcr & UART_LCR_DLAB) != 0)
+		u->divisor = (u16)((u->divisor & 0xff00u) | value);
+	else if ((u->mcr & UART_MCR_LOOP) == 0)
+		put_byte(u, (char)value);
+	else if (!input_byte(u, value))
+		u->overrun = UART_LSR_LOST;
+}
+
+static void vuart_write(struct device *d, u64 offset, UNUSED u32 width, u64 value)
+{
+	struct vuart *u = vuart_of(d);
+	u8 v = (u8)value;
+
+	switch ((enum uart_reg)offset) {
+	case UART_DATA:
+		write_data(u, v);
+		break;
+	case UART_IER:
+		if ((u->lcr & UART_LCR_DLAB) != 0)
+			u->divisor = (u16)((u->divisor & 0xffu) | (u32)v << 8);
+		else
+			u->ier = v & UART_IER_MASK;
+		break;
+	case UART_IIR_FCR:
+		u->fcr = v;
+		if ((v & UART_FCR_CLEAR) != 0)
+			u->in_count = 0;
+		break;
+	case UART_LCR:
+		u->lcr = v;
+		break;
+	case UART_MCR:
+		u->mcr = v & UART_MCR_MASK;
+		break;
+	case UART_SCR:
+		u->scr = v;
+		break;
+	case UART_LSR: /* read-only */
+	case UART_MSR:
+		break;
+	}
+}
+
+static void vuart_reset(struct device *d)
+{
+	struct vuart *u = vuart_of(d);
+
+	if (u->line_len > 0)
+		flush_line(u);
+	u->ier = u->lcr = u->mcr = u->scr = u->fcr = u->overrun = 0;
+	u->divisor = UART_DIVISOR_RESET;
+	u->in_count = 0;
+}
+
+static void vuart_destroy(struct device *d)
+{
+	struct vuart *u = vuart_of(d);
+
+	if (u->line_len > 0)
+		flush_line(u);
+	frames_free_page(u->ring);
+	frames_free_page(u);
+}
+
+static const struct dev_ops vuart_ops = {
+	.name = "16550",
+	.width_max = 1,
+	.read = vuart_read,
+	.write = vuart_write,
+	.reset = vuart_reset,
+	.destroy = vuart_destroy,
+};
+
+int vuart_create(struct vm *vm, struct dev_bus *bus, struct device **out)
+{
+	struct vuart *u = frames_alloc_page();
+	int rc;
+
+	if (u == NULL)
+		return -TERN_ENOMEM;
+	u->ring = frames_alloc_page();
+	if (u->ring == NULL) {
+		frames_free_page(u);
+		return -TERN_ENOMEM;
+	}
+	u->dev = (struct device){.ops = &vuart_ops, .vm = vm};
+	u->credit = LINES_BURST;
+	u->refilled = arch_tsc();
+	vuart_reset(&u->dev);
+	rc = bus_add(bus, DEV_PORT, VUART_BASE, VUART_LEN, &u->dev);
+	if (rc != 0) {
+		vuart_destroy(&u->dev);
+		return rc;
+	}
+	*out = &u->dev;
+	return 0;
+}
+
+void vuart_output(struct device *d, const char *text, size_t n)
+{
+	lock_token token = lock_take(&d->vm->bus.lock);
+
+	for (size_t i = 0; i < n; i++)
+		put_byte(vuart_of(d), text[i]);
+	lock_release(&d->vm->bus.lock, token);
+}
+
+size_t vuart_input(struct device *d, const char *text, size_t n)
+{
+	lock_token token = lock_take(&d->vm->bus.lock);
+	size_t i = 0;
+
+	while (i < n && input_byte(vuart_of(d), (u8)text[i]))
+		i++;
+	lock_release(&d->vm->bus.lock, token);
+	return i;
+}
+
+size_t vuart_read_ring(struct device *d, char *out, size_t max, u64 *lost)
+{
+	lock_token token = lock_take(&d->vm->bus.lock);
+	const struct vuart *u = vuart_of(d);
+	size_t n = min_u64(min_u64(u->written, VUART_RING), max);
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = u->ring[(u->written - n + i) % VUART_RING];
+	*lost = u->written > VUART_RING ? u->written - VUART_RING : 0;
+	lock_release(&d->vm->bus.lock, token);
+	return n;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a CPU runs vCPUs: takes one from its queue, enters it until its turn is over, it waits or the
+ * CPU has other work, and puts it back. Interrupts are off throughout but for those that the backend
+ * serves, so a kick that comes after the look at vc->kick ends the very entry that follows.
+ */
+#include <tern/vm.h>
+
+#include "exit.h"
+
+#include <tern/arch.h>
+#include <tern/err.h>
+#include <tern/pcpu.h>
+
+#define SIPI_SHIFT    12u /* of the vector: the page it starts in */
+#define SIPI_SELECTOR 8u
+
+static bool vm_running(const struct vm *vm)
+{
+	return __atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) == VM_RUNNING;
+}
+
+/* Real mode at vector << 12: all else is as after reset (SDM vol. 3A 9.4.4.2). */
+static void start(const struct virt_ops *ops, struct vcpu *vc, u32 vector)
+{
+	struct vcpu_seg cs;
+
+	ops->vcpu_reset(vc);
+	ops->seg_get(vc, SEG_CS, &cs);
+	cs.selector = (u16)(vector << SIPI_SELECTOR);
+	cs.base = (u64)vector << SIPI_SHIFT;
+	ops->seg_set(vc, SEG_CS, &cs);
+	ops->reg_set(vc, REG_RIP, 0);
+}
+
+/* True when what it waited for has come. The loaded vCPU. */
+static bool ready(const struct virt_ops *ops, struct vcpu *vc)
+{
+	u32 vector;
+
+	switch (__atomic_load_n(&vc->state, __ATOMIC_ACQUIRE)) {
+	case VCPU_RUNNABLE:
+		return true;
+	case VCPU_STALLED:
+		break; /* it touches again what it could not have */
+	case VCPU_HALTED:
+		if (__atomic_exchange_n(&vc->event, 0, __ATOMIC_ACQ_REL) == 0)
+			return false;
+		break;
+	case VCPU_OFF:
+		vector = __atomic_load_n(&vc->start_vector, __ATOMIC_ACQUIRE);
+		if (vector == VCPU_NO_START)
+			return false;
+		start(ops, vc, vector);
+		__atomic_store_n(&vc->state, VCPU_RUNNABLE, __ATOMIC_RELEASE);
+		__atomic_store_n(&vc->start_vector, VCPU_NO_START, __ATOMIC_RELEASE);
+		return true;
+	case VCPU_STOPPED:
+		return false;
+	}
+	__atomic_store_n(&vc->state, VCPU_RUNNABLE, __ATOMIC_RELEASE);
+	return true;
+}
+
+static void count(struct vcpu *vc, u64 ticks)
+{
+	struct exit_count *c = &vc->exits[vc->exit_stat];
+
+	__asm__("" : "+r"(c)); /* its address is computed once, not for each field */
+	__atomic_store_n(&c->count, c->count + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->ticks, c->ticks + ticks, __ATOMIC_RELAXED);
+}
+
+/* Returns true when the vCPU wants to go on. */
+static bool run(const struct virt_ops *ops, struct vcpu *vc, u64 until)
+{
+	struct vm_exit e;
+
+	for (;;) {
+		enum exit_next next = NEXT_ENTER;
+		u64 left, now;
+
+		if (UNLIKELY(__atomic_load_n(&vc->kick, __ATOMIC_ACQUIRE) != 0)) {
+			__atomic_store_n(&vc->kick, 0, __ATOMIC_SEQ_CST);
+			return true;
+		}
+		ops->vcpu_run(vc, until, &e);
+		left = arch_tsc();
+		if (e.kind != EXIT_DONE)
+			next = exit_handle(ops, vc, &e);
+		now = arch_tsc();
+		count(vc, now - left);
+		if (next != NEXT_ENTER)
+			return next == NEXT_YIELD;
+		if (now >= until || __atomic_load_n(&pcpu_self()->work, __ATOMIC_RELAXED) != 0)
+			return true;
+	}
+}
+
+bool vcpu_run_slice(void)
+{
+	const struct virt_ops *ops = virt_ops_get();
+	bool irqs = arch_irq_off(), go_on = false;
+	struct vcpu *vc;
+	u64 until;
+
+	vc = ops != NULL ? sched_pick(&until) : NULL;
+	if (vc != NULL) {
+		if (vm_running(vc->vm)) {
+			ops->vcpu_load(vc);
+			if (ready(ops, vc))
+				go_on = run(ops, vc, until);
+			ops->vcpu_unload(vc);
+		}
+		if (__atomic_load_n(&vc->vm->state, __ATOMIC_ACQUIRE) >= VM_STOPPED)
+			__atomic_store_n(&vc->state, VCPU_STOPPED, __ATOMIC_RELEASE);
+		sched_put(vc, go_on && vm_running(vc->vm));
+	}
+	if (irqs)
+		arch_irq_on();
+	return vc != NULL;
+}
+
+static void wake(struct vcpu *vc)
+{
+	lock_token token = lock_take(&vc->vm->lock);
+
+	if (vm_running(vc->vm))
+		sched_wake(vc);
+	lock_release(&vc->vm->lock, token);
+}
+
+void vcpu_notify(struct vcpu *vc)
+{
+	__atomic_store_n(&vc->event, 1, __ATOMIC_RELEASE);
+	wake(vc);
+}
+
+int vcpu_start_at(struct vcpu *vc, u8 vector)
+{
+	u32 none = VCPU_NO_START;
+
+	if (__atomic_load_n(&vc->state, __ATOMIC_ACQUIRE) != VCPU_OFF ||
+	    !__atomic_compare_exchange_n(&vc->start_vector, &none, vector, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return -TERN_EBUSY;
+	wake(vc);
+	return 0;
+}
