@@ -34,6 +34,7 @@ export SOURCE_DATE_EPOCH
 SETUP := build/.setup
 
 include mk/hv.mk
+include mk/guest.mk
 include mk/efi.mk
 include mk/media.mk
 include mk/check.mk
@@ -58,7 +59,7 @@ debug: ## boot a debug build in QEMU with gdb attached (Ctrl-D in gdb ends both)
 	@$(MAKE) --no-print-directory DEBUG=1 all
 	@tests/rig/debug build/debug
 
-bench: $(B)/tern.iso ## measure the budgets; prints a table, writes build/bench.json
+bench: $(B)/tern.iso guests ## measure the budgets; prints a table, writes build/bench.json
 	@$(PYTHON) tests/bench/bench.py --build $(B) --out build/bench.json
 
 format: $(SETUP) ## format all C files in place

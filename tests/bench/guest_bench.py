@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""The figures of the bench guest, under Tern and under its peer: rows for bench.py's MEASUREMENTS.
+
+Both run the same guest in Bochs, so that both count instructions.
+"""
+import functools
+import os
+import pathlib
+import re
+import subprocess
+
+import kvm_peer
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CONFIG = '[vm.bench]\nkernel = "bench"\nmemory = "96MiB"\nvcpus = 1\nautostart = false\n'
+TIMEOUT = 300
+PEER = "Linux 6.1 KVM"
+
+# name of the budget: (what the guest calls it, what KVM's is called, must, aim)
+BUDGETS = {
+    "hypercall_instructions": ("hypercall", "hypercall", 200, 120),
+    "cpuid_exit_instructions": ("cpuid", "cpuid", 250, 150),
+    "msr_exit_instructions": ("msr", "msr", 250, 150),
+    # Tern's 16550 against a device of KVM's in the kernel, its faster kind.
+    "pio_instructions": ("pio", "pio_pic", 350, 200),
+    "first_touch_instructions": ("first_touch", "first_touch", 800, 300),
+}
+
+
+@functools.cache
+def under_tern(build):
+    """Name -> figure of the guest under Tern."""
+    folder = pathlib.Path(build).resolve()
+    config = folder / "bench.toml"
+    config.write_text(CONFIG)
+    argv = [ROOT / "tests/rig/ternrun", "--build", folder, "--emulator", "bochs", "--memory", "512",
+            "--config", config, "--module", f"bench={folder / 'guest/bench'}", "--timeout",
+            TIMEOUT, "--grace", "30", "--shell", "vm start bench",
+            "--expect", r"pass bench: \d+ checks"]
+    r = subprocess.run([str(a) for a in argv], cwd=ROOT, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                       errors="replace", timeout=TIMEOUT + 60, env=os.environ, check=False)
+    if r.returncode:
+        raise ValueError(f"the bench guest did not pass:\n{r.stdout[-2000:]}")
+    return {m[1]: int(m[2]) for m in re.finditer(r"bench (\w+) (\d+)\s*$", r.stdout, re.MULTILINE)}
+
+
+@functools.cache
+def under_kvm(build):
+    try:
+        return kvm_peer.measure(build)
+    except kvm_peer.PeerError as e:
+        raise ValueError(str(e)) from e
+
+
+def measure(build, name):
+    """(value, peer's value) of one budget; ValueError says why there is none."""
+    ours, theirs, _, _ = BUDGETS[name]
+    tern, kvm = under_tern(build), under_kvm(build)
+    if ours not in tern or theirs not in kvm:
+        raise ValueError(f"{name}: the guest said {sorted(tern)} and {sorted(kvm)}")
+    return tern[ours], kvm[theirs]

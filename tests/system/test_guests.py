@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""Runs the rows of guest_rows.py, through ternrun alone, and the guests that can in plain QEMU."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import guest_rows  # noqa: E402
+from test_boot import BUILD, MARGIN, ROOT, ternrun  # noqa: E402
+
+GUESTS = pathlib.Path(os.path.abspath(ROOT / BUILD)) / "guest"
+GRACE = 60  # a guest may compute for so long without a word
+QEMU_PASS = 1  # isa-debug-exit: 2 * value + 1
+PLAIN = ("real", "prot", "long", "exits", "ports", "msr", "cpuid", "mmio", "memhog", "smp")
+
+
+def config(row):
+    text = '[log]\nlevel = "info"\n'
+    for guest in row.guests:
+        text += (f'\n[vm.{guest.name or guest.image}]\nkernel = "{guest.image}"\n'
+                 f'memory = "{guest.memory}"\nvcpus = {row.vcpus}\nautostart = false\n')
+        if guest.words:
+            text += f'cmdline = "{guest.words}"\n'
+    return text
+
+
+def arguments(row, path):
+    """ternrun's, for that row and its tern.toml."""
+    argv = ["--build", BUILD, "--emulator", "bochs", "--cpus", row.cpus, "--memory", row.memory,
+            "--timeout", row.timeout, "--grace", GRACE, "--config", path]
+    for image in sorted({guest.image for guest in row.guests}):
+        argv += ["--module", f"{image}={GUESTS / image}"]
+    for guest in row.guests:
+        argv += ["--shell", f"vm start {guest.name or guest.image}", f"--expect={guest.wants()}"]
+    for step in row.after:
+        argv += ["--shell", step[2:]] if step.startswith("> ") else [f"--expect={step}"]
+    return [str(a) for a in argv]
+
+
+# make check runs the short rows, make check-long all of them.
+ROWS = [row for row in guest_rows.ROWS if not row.long or os.environ.get("TERN_LONG") == "1"]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_guests(row, tmp_path):
+    path = tmp_path / "tern.toml"
+    path.write_text(config(row))
+    status, out = ternrun(arguments(row, path), row.timeout + MARGIN)
+    assert status == 0, f"status {status} of row {row.name}\n{out}"
+    for bad in (row.never, r"^.*FAIL .*$"):
+        found = re.search(bad, out, re.MULTILINE)
+        assert not found, f"{found[0]!r} must not be said\n{out}"
+    if row.frames_more is not None:
+        backed = {m[1]: int(m[2]) for m in re.finditer(r"VM (\w+), memory +(\d+) KiB", out)}
+        assert backed["full"] - backed["base"] == 4 * row.frames_more, out
+    if row.all_back:
+        # What waits for the scrubber nobody can use yet, but it is nobody's any more.
+        counts = re.findall(r"^  (?:free|cached by CPUs, free too|zeroed, free too|"
+                            r"of dead VMs, not scrubbed yet) +(\d+) KiB", out, re.MULTILINE)
+        sums = [sum(map(int, counts[i:i + 4])) for i in range(0, len(counts), 4)]
+        assert len(sums) >= 2 and len(counts) % 4 == 0 and sums[0] == sums[-1], f"{sums}\n{out}"
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_the_guest_itself(name):
+    """In QEMU without Tern: what a guest expects is what a PC does."""
+    r = subprocess.run(["qemu-system-x86_64", "-nodefaults", "-cpu", "max", "-accel", "tcg",
+                        "-m", "128", "-kernel", GUESTS / name, "-device",
+                        "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", "stdio", "-display",
+                        "none", "-no-reboot"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       text=True, errors="replace", timeout=120, check=False)
+    assert r.returncode == QEMU_PASS, r.stdout
+    assert re.search(rf"^pass {name}: \d+ checks", r.stdout, re.MULTILINE), r.stdout
