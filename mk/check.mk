@@ -88,7 +88,7 @@ $(B)/shim/shim.elf: $(SHIM_SRC) tests/system/shim/shim.h tests/system/shim/shim.
 		-Wl,-T,tests/system/shim/shim.ld $(SHIM_SRC) -o $@
 
 .PHONY: check check-build check-layers check-headers check-budget check-format check-spdx
-check-long: guests $(B)/tern.iso ## bare guests with a million operations each, canaries, a memory hog (10 minutes)
+check-long: guests $(B)/tern.iso ## bare guests with a million operations each, canaries, a memory hog
 	@TERN_LONG=1 TERN_BUILD=$(B) $(PYTHON) -m pytest -q -n 2 tests/system/test_guests.py
 
 .PHONY: check-long check-unit check-fuzz check-repro check-rig check-boot

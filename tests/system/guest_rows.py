@@ -38,7 +38,7 @@ class Row:
     after: tuple = ()        # as script of boot_matrix.py: "> command" or a regular expression
     never: str = PANIC
     frames_more: int | None = None  # `mem` shows that VM "full" has so many more than "base"
-    long: bool = False       # minutes, not seconds: make check-long
+    long: bool = False       # make check-long alone runs it
     all_back: bool = False   # the first and the last `mem` show as much free memory
     timeout: int = BOCHS_SECONDS
 
@@ -85,15 +85,16 @@ ROWS = [
     Row("hostile-ac-loop", (Guest("prot", "ac", says="endless #AC"), Guest("cpuid")),
         after=ALIVE),
     # The hog waits, goes on with what the other had, and waits again.
-    Row("memhog", long=True, guests=(Guest("memhog", "stay", "64MiB", "small", says=r"ok memory-keeps"),
-                   Guest("memhog", "", "64GiB", "hog", says=r"vm hog: vCPU 0 waits for memory")),
-        memory=256,
+    Row("memhog", long=True, memory=256,
+        guests=(Guest("memhog", "stay", "64MiB", "small", says=r"ok memory-keeps"),
+                Guest("memhog", "", "64GiB", "hog", says=r"vm hog: vCPU 0 waits for memory")),
         after=(*ADDS_UP, "> vm kill small", r"vm hog\] memhog: 208 MiB", r"vm small: gone",
                r"vm hog: vCPU 0 waits for memory", *ADDS_UP, "> vm kill hog", r"vm hog: gone",
                "> vm list", r"no VMs|reason", *ALIVE)),
     # Each round ends in two PAUSE loops that give the CPU to the other: 100,000 switches.
-    Row("canaries-on-one-cpu", long=True, guests=(Guest("canary", "seed=1 rounds=25000", name="one", passes=False),
-                                Guest("canary", "seed=2 rounds=25000", name="two", passes=False)),
+    Row("canaries-on-one-cpu", long=True,
+        guests=(Guest("canary", "seed=1 rounds=25000", name="one", passes=False),
+                Guest("canary", "seed=2 rounds=25000", name="two", passes=False)),
         after=(r"pass canary: 6 checks", r"pass canary: 6 checks",
                "> exits one", r"PAUSE loop +[45]\d{4} ", *ALIVE),
         timeout=120),
