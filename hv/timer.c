@@ -12,10 +12,11 @@
 
 #define US_PER_SECOND 1000000ull
 
-/* Only its own CPU changes a queue; the lock is for timer_list(), which may run on another. */
+/* Its own CPU adds to a queue and takes out what is due; any CPU may take a timer out. */
 struct timer_queue {
 	struct spinlock lock;
 	struct timer *first;
+	struct timer *running; /* (a) whose function this CPU is in, or NULL */
 };
 
 static struct timer_queue queues[CPUS_MAX];
@@ -49,14 +50,32 @@ static void unlink_timer(struct timer_queue *q, struct timer *t)
 	}
 	*p = t->next;
 	t->next = NULL;
-	t->active = false;
+	__atomic_store_n(&t->active, false, __ATOMIC_RELEASE);
+}
+
+/* Takes t out of whichever queue it is in. IRQs off. When it was first there and that CPU is another, the
+ * interrupt comes for nothing. */
+static void take_out(struct timer *t)
+{
+	while (__atomic_load_n(&t->active, __ATOMIC_ACQUIRE)) {
+		struct timer_queue *q = &queues[t->cpu];
+		lock_token token = lock_take(&q->lock);
+		bool first = q->first == t;
+
+		if (t->active) {
+			unlink_timer(q, t);
+			if (first && q == pcpu_self()->timers)
+				arm(q);
+		}
+		lock_release(&q->lock, token);
+	}
 }
 
 void timer_start(struct timer *t, u64 deadline)
 {
 	struct pcpu *pc;
 	struct timer_queue *q;
-	struct timer **p, *was_first;
+	struct timer **p;
 	lock_token token;
 	bool irqs = arch_irq_off();
 
@@ -64,11 +83,8 @@ void timer_start(struct timer *t, u64 deadline)
 	pc = pcpu_self();
 	q = pc->timers;
 	ASSERT(q != NULL && t->fn != NULL);
-	ASSERT(!t->active || t->cpu == pc->index);
+	take_out(t);
 	token = lock_take(&q->lock);
-	was_first = q->first;
-	if (t->active)
-		unlink_timer(q, t);
 	/*
 	 * Never earlier than now: a function that starts its timer again with a deadline in the
 	 * past runs from the next interrupt, behind all that are due, not for ever from this one.
@@ -80,35 +96,30 @@ void timer_start(struct timer *t, u64 deadline)
 		;
 	t->next = *p;
 	*p = t;
-	if (q->first == t || q->first != was_first)
+	if (q->first == t)
 		arm(q);
 	lock_release(&q->lock, token);
 	if (irqs)
 		arch_irq_on();
 }
 
-void timer_stop(struct timer *t)
+void timer_cancel(struct timer *t)
 {
-	struct timer_queue *q;
 	bool irqs = arch_irq_off();
 
-	/* Interrupts are off on the CPU that would run it, so it does not run now. */
-	if (t->active) {
-		lock_token token;
-
-		ASSERT(t->cpu == pcpu_self()->index);
-		q = pcpu_self()->timers;
-		token = lock_take(&q->lock);
-		if (q->first == t) {
-			unlink_timer(q, t);
-			arm(q);
-		} else {
-			unlink_timer(q, t);
-		}
-		lock_release(&q->lock, token);
-	}
+	take_out(t);
 	if (irqs)
 		arch_irq_on();
+}
+
+void timer_stop(struct timer *t)
+{
+	timer_cancel(t);
+	/* On this CPU it does not run now: this is not an interrupt, or it is its own function. */
+	for (u32 i = 0; i < pcpu_count(); i++)
+		while (i != pcpu_self()->index &&
+		       __atomic_load_n(&queues[i].running, __ATOMIC_ACQUIRE) == t)
+			arch_relax();
 }
 
 /* The first timer if it is due, out of the queue; else NULL, and the interrupt is armed again. */
@@ -118,6 +129,8 @@ static struct timer *next_due(struct timer_queue *q, u64 now)
 	struct timer *t = q->first;
 
 	if (t != NULL && t->deadline <= now) {
+		/* Before it leaves the queue: timer_stop() finds it in one place or the other. */
+		__atomic_store_n(&q->running, t, __ATOMIC_SEQ_CST);
 		unlink_timer(q, t);
 	} else {
 		arm(q);
@@ -138,6 +151,7 @@ void timer_interrupt(void)
 	while ((t = next_due(q, now)) != NULL) {
 		trace_write(TRACE_TIMER, (u64)(uintptr_t)t->fn, now - t->deadline);
 		t->fn(t);
+		__atomic_store_n(&q->running, NULL, __ATOMIC_RELEASE);
 	}
 }
 

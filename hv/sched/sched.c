@@ -45,13 +45,18 @@ static struct sched_queue *lock_queue(const struct vcpu *vc, lock_token *token)
 	}
 }
 
+static void kick_cpu(u32 cpu)
+{
+	if (cpu != pcpu_self()->index)
+		arch_kick(pcpu_get(cpu));
+}
+
 /* Makes the CPU look at its queue: out of the guest, or out of its sleep. */
 static void kick(u32 cpu, struct vcpu *running)
 {
 	if (running != NULL)
-		__atomic_store_n(&running->kick, 1, __ATOMIC_RELEASE);
-	if (cpu != pcpu_self()->index)
-		arch_kick(pcpu_get(cpu));
+		__atomic_or_fetch(&running->kick, KICK_LEAVE, __ATOMIC_RELEASE);
+	kick_cpu(cpu);
 }
 
 /* The timer's interrupt itself is what was wanted: the CPU looks at its queue after it. */
@@ -60,7 +65,7 @@ static void cap_over(struct timer *t)
 	struct sched_queue *q = t->arg;
 
 	if (q->current != NULL)
-		__atomic_store_n(&q->current->kick, 1, __ATOMIC_RELEASE);
+		__atomic_or_fetch(&q->current->kick, KICK_LEAVE, __ATOMIC_RELEASE);
 }
 
 int sched_cpu_init(struct pcpu *pc)
@@ -203,8 +208,12 @@ void sched_wake(struct vcpu *vc)
 		struct sched_queue *q = lock_queue(vc, &token);
 		struct vcpu *running = q->current;
 
-		if (vc->sched.running)
+		if (vc->sched.running) {
 			vc->sched.wake = true;
+			/* It may wait for what it is woken for in the guest. */
+			if (__atomic_load_n(&vc->kick, __ATOMIC_ACQUIRE) != 0)
+				kick_cpu(vc->sched.cpu);
+		}
 		if (vc->sched.running || vc->sched.queued) {
 			lock_release(&q->lock, token);
 			return;
@@ -288,7 +297,7 @@ static void run(struct sched_queue *q, struct vcpu *vc, u64 now, u64 *until)
 	s->wake = false;
 	s->run_start = now;
 	/* What made it run also is what a kick before now wanted. */
-	__atomic_store_n(&vc->kick, 0, __ATOMIC_RELAXED);
+	__atomic_and_fetch(&vc->kick, ~KICK_LEAVE, __ATOMIC_RELAXED);
 	*until = now + min_u64(turn, sched_budget(s, now, period_ticks()));
 }
 

@@ -226,7 +226,7 @@ static int vm_console(struct vm *vm, UNUSED int argc, UNUSED char **argv)
 {
 	static char text[VUART_RING]; /* boot CPU, thread context */
 	u64 lost;
-	size_t n = vuart_read_ring(vm->uart, text, sizeof(text), &lost);
+	size_t n = vuart_read_ring(vm->platform.uart, text, sizeof(text), &lost);
 
 	if (lost != 0)
 		console_printf("(%llu bytes before are gone)\n", (unsigned long long)lost);
@@ -247,8 +247,8 @@ static int vm_send(struct vm *vm, int argc, char **argv)
 	if (argc != 4)
 		return -TERN_EINVAL;
 	len = strlen(argv[3]);
-	n = vuart_input(vm->uart, argv[3], len);
-	if (n < len || vuart_input(vm->uart, "\r", 1) == 0)
+	n = vuart_input(vm->platform.uart, argv[3], len);
+	if (n < len || vuart_input(vm->platform.uart, "\r", 1) == 0)
 		console_printf("%s: its port had room for %zu bytes\n", vm->name, n);
 	return 0;
 }

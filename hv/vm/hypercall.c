@@ -50,7 +50,7 @@ static s64 hc_console_write(struct vcpu *vc, const u64 *args)
 
 	if (rc != 0)
 		return rc;
-	vuart_output(vc->vm->uart, text, args[1]);
+	vuart_output(vc->vm->platform.uart, text, args[1]);
 	return (s64)args[1];
 }
 

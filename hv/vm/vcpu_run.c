@@ -44,7 +44,8 @@ static bool ready(const struct virt_ops *ops, struct vcpu *vc)
 	case VCPU_STALLED:
 		break; /* it touches again what it could not have */
 	case VCPU_HALTED:
-		if (__atomic_exchange_n(&vc->event, 0, __ATOMIC_ACQ_REL) == 0)
+		if (__atomic_exchange_n(&vc->event, 0, __ATOMIC_ACQ_REL) == 0 &&
+		    __atomic_load_n(&vc->requests, __ATOMIC_ACQUIRE) == 0)
 			return false;
 		break;
 	case VCPU_OFF:
@@ -71,6 +72,34 @@ static void count(struct vcpu *vc, u64 ticks)
 	__atomic_store_n(&c->ticks, c->ticks + ticks, __ATOMIC_RELAXED);
 }
 
+/* INIT: the first vCPU would begin at the reset vector, where only firmware is. */
+static bool init(const struct virt_ops *ops, struct vcpu *vc)
+{
+	if (vc->index == 0) {
+		vm_kill(vc->vm, "reset by the guest");
+		return false;
+	}
+	ops->vcpu_reset(vc);
+	__atomic_store_n(&vc->state, VCPU_OFF, __ATOMIC_RELEASE);
+	return false;
+}
+
+/* What waits for the vCPU, before it goes on. Returns false when it does not. Not inlined: run() would
+ * pay for its registers. */
+static __attribute__((noinline)) bool look(const struct virt_ops *ops, struct vcpu *vc)
+{
+	u32 requests = __atomic_exchange_n(&vc->requests, 0, __ATOMIC_ACQ_REL);
+
+	if (__atomic_load_n(&vc->vm->work, __ATOMIC_RELAXED) != 0)
+		dev_work(vc->vm);
+	if ((requests & REQUEST_INIT) != 0)
+		return init(ops, vc);
+	if ((requests & REQUEST_NMI) != 0)
+		ops->inject(vc, &(struct vcpu_event){.type = EVENT_NMI});
+	ops->inject(vc, &(struct vcpu_event){.type = EVENT_INTERRUPT});
+	return true;
+}
+
 /* Returns true when the vCPU wants to go on. */
 static bool run(const struct virt_ops *ops, struct vcpu *vc, u64 until)
 {
@@ -78,13 +107,17 @@ static bool run(const struct virt_ops *ops, struct vcpu *vc, u64 until)
 
 	for (;;) {
 		enum exit_next next = NEXT_ENTER;
-		u64 left, now;
+		u64 stop = min_u64(until, vc->wake_at), left, now;
 
 		if (UNLIKELY(__atomic_load_n(&vc->kick, __ATOMIC_ACQUIRE) != 0)) {
-			__atomic_store_n(&vc->kick, 0, __ATOMIC_SEQ_CST);
-			return true;
+			u32 kick = __atomic_exchange_n(&vc->kick, 0, __ATOMIC_SEQ_CST);
+
+			if ((kick & KICK_LOOK) != 0 && !look(ops, vc))
+				return false;
+			if ((kick & KICK_LEAVE) != 0)
+				return true;
 		}
-		ops->vcpu_run(vc, until, &e);
+		ops->vcpu_run(vc, stop, &e);
 		left = arch_tsc();
 		if (e.kind != EXIT_DONE)
 			next = exit_handle(ops, vc, &e);
@@ -92,7 +125,12 @@ static bool run(const struct virt_ops *ops, struct vcpu *vc, u64 until)
 		count(vc, now - left);
 		if (next != NEXT_ENTER)
 			return next == NEXT_YIELD;
-		if (now >= until || __atomic_load_n(&pcpu_self()->work, __ATOMIC_RELAXED) != 0)
+		if (LIKELY(now < stop) &&
+		    __atomic_load_n(&pcpu_self()->work, __ATOMIC_RELAXED) == 0)
+			continue;
+		if (now < until && now >= vc->wake_at)
+			ops->inject(vc, &(struct vcpu_event){.type = EVENT_INTERRUPT});
+		else
 			return true;
 	}
 }
@@ -107,10 +145,16 @@ bool vcpu_run_slice(void)
 	vc = ops != NULL ? sched_pick(&until) : NULL;
 	if (vc != NULL) {
 		if (vm_running(vc->vm)) {
+			pcpu_self()->vcpu = vc;
 			ops->vcpu_load(vc);
+			if (__atomic_load_n(&vc->vm->work, __ATOMIC_RELAXED) != 0)
+				dev_work(vc->vm);
 			if (ready(ops, vc))
 				go_on = run(ops, vc, until);
 			ops->vcpu_unload(vc);
+			pcpu_self()->vcpu = NULL;
+			if (!go_on && vc->wake_at != UINT64_MAX)
+				timer_start(&vc->timer, vc->wake_at);
 		}
 		if (__atomic_load_n(&vc->vm->state, __ATOMIC_ACQUIRE) >= VM_STOPPED)
 			__atomic_store_n(&vc->state, VCPU_STOPPED, __ATOMIC_RELEASE);
@@ -136,13 +180,52 @@ void vcpu_notify(struct vcpu *vc)
 	wake(vc);
 }
 
+void vcpu_kick(struct vcpu *vc)
+{
+	u32 kick = __atomic_fetch_or(&vc->kick, KICK_LOOK, __ATOMIC_SEQ_CST);
+
+	/* Who set it before sees to it that it is seen; and this CPU's own vCPU comes by here itself. */
+	if ((kick & KICK_LOOK) == 0 && pcpu_self()->vcpu != vc)
+		wake(vc);
+}
+
+static void request(struct vcpu *vc, u32 what)
+{
+	__atomic_or_fetch(&vc->requests, what, __ATOMIC_RELEASE);
+	vcpu_kick(vc);
+}
+
+void vcpu_nmi(struct vcpu *vc)
+{
+	request(vc, REQUEST_NMI);
+}
+
+void vcpu_init(struct vcpu *vc)
+{
+	if (__atomic_load_n(&vc->state, __ATOMIC_ACQUIRE) != VCPU_OFF)
+		request(vc, REQUEST_INIT);
+}
+
+static void timer_due(struct timer *t)
+{
+	vcpu_kick(t->arg);
+}
+
+void vcpu_run_init(struct vcpu *vc)
+{
+	vc->wake_at = UINT64_MAX;
+	vc->timer = (struct timer){.fn = timer_due, .arg = vc, .name = "vCPU sleeps"};
+}
+
 int vcpu_start_at(struct vcpu *vc, u8 vector)
 {
 	u32 none = VCPU_NO_START;
+	bool off = __atomic_load_n(&vc->state, __ATOMIC_ACQUIRE) == VCPU_OFF ||
+		   (__atomic_load_n(&vc->requests, __ATOMIC_ACQUIRE) & REQUEST_INIT) != 0;
 
-	if (__atomic_load_n(&vc->state, __ATOMIC_ACQUIRE) != VCPU_OFF ||
-	    !__atomic_compare_exchange_n(&vc->start_vector, &none, vector, false, __ATOMIC_ACQ_REL,
-					 __ATOMIC_RELAXED))
+	/* An INIT that is on its way comes first. */
+	if (!off || !__atomic_compare_exchange_n(&vc->start_vector, &none, vector, false,
+						 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return -TERN_EBUSY;
 	wake(vc);
 	return 0;

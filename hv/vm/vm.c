@@ -98,6 +98,7 @@ static bool teardown_some(const struct virt_ops *ops, struct vm *vm)
 	for (u32 i = 0; i < VCPUS_PER_VM_MAX; i++) {
 		if (vm->vcpus[i] == NULL)
 			continue;
+		timer_stop(&vm->vcpus[i]->timer);
 		ops->vcpu_destroy(vm->vcpus[i]);
 		frames_free_page(vm->vcpus[i]);
 	}
@@ -215,6 +216,7 @@ static int add_vcpu(const struct virt_ops *ops, struct vm *vm, u32 index)
 	vc->state = VCPU_OFF;
 	vc->start_vector = VCPU_NO_START;
 	sched_vcpu_init(vc, vm->weight, vm->cap);
+	vcpu_run_init(vc);
 	rc = ops->vcpu_create(vc);
 	if (rc != 0) {
 		frames_free_page(vc);
@@ -238,7 +240,7 @@ static int add_parts(const struct virt_ops *ops, struct vm *vm, u64 memory)
 	for (u32 i = 0; rc == 0 && i < vm->vcpu_count; i++)
 		rc = add_vcpu(ops, vm, i);
 	if (rc == 0)
-		rc = vuart_create(vm, &vm->bus, &vm->uart);
+		rc = vuart_create(vm, &vm->bus, &vm->platform.uart);
 	if (rc == 0)
 		rc = exitport_create(vm, &vm->bus);
 	return rc;
@@ -339,6 +341,8 @@ void vm_poll(void)
 	for (u32 i = 0; (vm = vm_get(i)) != NULL; i++) {
 		lock_token token = lock_take(&vm->lock);
 
+		if (vm->state == VM_RUNNING && __atomic_load_n(&vm->work, __ATOMIC_RELAXED) != 0)
+			sched_wake(vm->vcpus[0]);
 		for (u32 k = 0; vm->state == VM_RUNNING && k < vm->vcpu_count; k++) {
 			if (__atomic_load_n(&vm->vcpus[k]->state, __ATOMIC_ACQUIRE) == VCPU_STALLED)
 				sched_wake(vm->vcpus[k]);

@@ -10,7 +10,7 @@
 #include <tern/lock.h>
 #include <tern/types.h>
 
-#define DEV_RANGES_MAX 32u
+#define DEV_RANGES_MAX 48u
 
 struct device;
 
@@ -21,14 +21,22 @@ struct dev_ops {
 	u64 (*read)(struct device *d, u64 offset, u32 width);
 	void (*write)(struct device *d, u64 offset, u32 width, u64 value);
 	void (*reset)(struct device *d);
-	void (*destroy)(struct device *d);
+	void (*destroy)(struct device *d); /* no lock is held, nothing runs */
+	/* What dev_request_work() asked for; NULL: it never does. False: memory it needs cannot be
+	 * backed now; it is called again later. On a CPU that runs one of the VM's vCPUs, in its time. */
+	bool (*work)(struct device *d);
 };
 
 struct vm;
 struct device {
 	const struct dev_ops *ops;
 	struct vm *vm;
+	u32 work; /* (a) 1: dev_ops.work is to be called */
 };
+
+/* Has dev_ops.work called soon, on the VM's own time. Any CPU, any context but NMI, at most the bus lock of
+ * any VM and locks of rank below RANK_VM held: how one VM's device gives work to another's. */
+void dev_request_work(struct device *d);
 
 enum dev_space { DEV_PORT, DEV_MEM };
 
@@ -56,6 +64,8 @@ void bus_write(struct dev_bus *bus, enum dev_space space, u64 addr, u32 width, u
 	       bool *hit);
 /* Puts every device into its state after power-on / destroys every device. No vCPU runs. */
 void bus_reset(struct dev_bus *bus);
+/* Does what dev_request_work() asked for. Takes the bus lock. A CPU that runs one of the VM's vCPUs. */
+void dev_work(struct vm *vm);
 void bus_destroy(struct dev_bus *bus);
 
 /*

@@ -12,6 +12,7 @@ struct trace_ring;
 struct timer_queue;
 struct frame_cache;
 struct sched_queue;
+struct vcpu;
 
 struct pcpu {
 	struct pcpu *self; /* (c) offset 0: what GS:0 reads */
@@ -31,6 +32,7 @@ struct pcpu {
 	struct timer_queue *timers;
 	struct frame_cache *frames;
 	struct sched_queue *sched; /* (c) */
+	struct vcpu *vcpu;         /* that runs here now */
 	u64 irq_count;             /* interrupts taken */
 	u64 idle_tsc;   /* TSC ticks spent in arch_idle(), the present stay not counted */
 	u64 idle_since; /* (a) TSC when the present stay began; 0: not idle */

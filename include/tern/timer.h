@@ -22,9 +22,16 @@ struct timer {
 struct pcpu;
 /* Prepares the queue of a CPU. -TERN_EINVAL: its index is not below CPUS_MAX. */
 MUST_CHECK int timer_cpu_init(struct pcpu *pc);
-/* Starts or moves a timer on this CPU. A deadline in the past fires at once, from the interrupt. */
+/*
+ * Starts a timer on this CPU, or moves it here from whichever CPU's queue it is in. A deadline in the past
+ * fires at once, from the interrupt. Callers of one timer take turns by a lock of their own, or are one
+ * CPU. The function may still be running for the deadline before.
+ */
 void timer_start(struct timer *t, u64 deadline);
-/* After it returns the function does not run any more. Only on the CPU it was started on. */
+/* Takes it out of its queue, on any CPU; the function may still be running on another. As above. */
+void timer_cancel(struct timer *t);
+/* timer_cancel(), and then waits until the function does not run any more: no lock is held that it
+ * takes, and nobody starts it again. */
 void timer_stop(struct timer *t);
 /* The timer interrupt: runs what is due, arms the next. Interrupts off. */
 void timer_interrupt(void);

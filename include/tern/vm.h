@@ -8,6 +8,7 @@
 
 #include <tern/dev.h>
 #include <tern/gmem.h>
+#include <tern/platform.h>
 #include <tern/sched.h>
 #include <tern/types.h>
 #include <tern/virt.h>
@@ -56,16 +57,27 @@ enum vcpu_state {
 
 #define VCPU_NO_START UINT32_MAX
 
+/* Bits of vcpu.kick. */
+#define KICK_LEAVE 1u /* leave it: the VM's state or the run queue has changed */
+#define KICK_LOOK  2u /* requests, interrupts or work of devices wait */
+/* Bits of vcpu.requests. */
+#define REQUEST_INIT 1u
+#define REQUEST_NMI  2u
+
 struct vcpu_arch; /* arch/x86_64/guest/guest.h */
 
 struct vcpu {
 	struct vm *vm;          /* (c) */
-	u32 index;              /* (c) in the VM */
+	u32 index;              /* (c) in the VM, and its APIC id */
 	struct vcpu_arch *arch; /* (c) */
+	struct vlapic *lapic;   /* (c) */
 	u64 *gpr;               /* (c) of arch: REG_RAX to REG_R15, but not REG_RSP; content (o) */
 	enum vcpu_state state;  /* (a) its owner's to change; the VM lock's while nobody runs it */
-	u32 kick;         /* (a) 1: leave the guest and look at the VM's state and the queue */
-	u32 event;        /* (a) 1: something is there that ends HLT */
+	u32 kick;               /* (a) KICK_*: before it enters the guest again */
+	u32 requests;           /* (a) REQUEST_*: what arrived for it */
+	u64 wake_at;            /* (o) host TSC when its LAPIC's timer is due, UINT64_MAX: never */
+	struct timer timer;     /* kicks it then, while it sleeps */
+	u32 event;              /* (a) 1: something is there that ends HLT */
 	u32 start_vector; /* (a) VCPU_NO_START, or where it starts when it is VCPU_OFF: SIPI */
 	gpa_t stalled_at; /* (o) */
 	bool stalled;     /* (o) the last touch could not be backed, and the log said so */
@@ -86,10 +98,11 @@ struct vm {
 	u32 weight, cap;                      /* (c) see sched.h */
 	struct gmem mem;
 	struct dev_bus bus;
-	struct device *uart;        /* (c) */
+	struct platform platform;   /* (c) */
 	bool backend;               /* (c) virt_ops.vm_create() has been called */
 	u64 stall_logged;           /* (a) TSC of the last line about a stall */
 	char reason[VM_REASON_MAX]; /* (v) why it stopped */
+	u32 work;                   /* (a) 1: a device of its bus wants dev_ops.work called */
 	void *arch;                 /* (c) the backend's */
 };
 
@@ -149,6 +162,15 @@ void vm_kill(struct vm *vm, const char *fmt, ...) PRINTF(2, 3);
 bool vcpu_run_slice(void);
 /* Ends the HLT it is in, or the next one. */
 void vcpu_notify(struct vcpu *vc);
+/* Something waits for it (an interrupt was posted, the 8259 asks): it looks before it executes another
+ * instruction, and wakes from HLT if that is worth it. Any CPU, any context but NMI; at most a bus lock and
+ * locks of rank below RANK_VM held. */
+void vcpu_kick(struct vcpu *vc);
+/* Prepares what the calls above need. Before it runs. */
+void vcpu_run_init(struct vcpu *vc);
+/* An NMI, or an INIT, arrives. As above. */
+void vcpu_nmi(struct vcpu *vc);
+void vcpu_init(struct vcpu *vc);
 /* Starts a vCPU that is off in real mode at vector << 12, as a SIPI does (SDM vol. 3A 9.4). -TERN_EBUSY:
  * it is not off. Not its own VM's lock held. */
 MUST_CHECK int vcpu_start_at(struct vcpu *vc, u8 vector);

@@ -167,11 +167,38 @@ static void test_each_cpu_its_own(void **state)
 	assert_int_equal(fake_armed[1], 200);
 	interrupt_at(300);
 	assert_string_equal(order, "b");
-	FAKE_EXPECT_PANIC(timer_stop(&a));
-	FAKE_EXPECT_PANIC(timer_start(&a, 5));
 	fake_cpu_set(0);
 	interrupt_at(300);
 	assert_string_equal(order, "ba");
+	assert_int_equal(timer_cpu_init(&far), -TERN_EINVAL);
+	assert_int_equal(timer_list(&far, NULL, 0), 0);
+}
+
+/* The deadline of a vCPU's timer moves with the vCPU. */
+static void test_moves_between_cpus(void **state)
+{
+	struct timer a = {.fn = note, .name = "a"}, b = {.fn = note, .name = "b"};
+	struct pcpu far = {.index = CPUS_MAX};
+
+	(void)state;
+	timer_start(&a, 400);
+	timer_start(&b, 500);
+	fake_cpu_set(1);
+	timer_start(&a, 450);
+	assert_int_equal(fake_armed[1], 450);
+	interrupt_at(460);
+	assert_string_equal(order, "a");
+	timer_stop(&b);
+	assert_false(b.active);
+	fake_cpu_set(0);
+	interrupt_at(600);
+	assert_string_equal(order, "a");
+	timer_start(&a, 700);
+	fake_cpu_set(1);
+	timer_cancel(&a);
+	fake_cpu_set(0);
+	interrupt_at(700);
+	assert_string_equal(order, "a");
 	assert_int_equal(timer_cpu_init(&far), -TERN_EINVAL);
 	assert_int_equal(timer_list(&far, NULL, 0), 0);
 }
@@ -206,6 +233,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_order, setup),
 		cmocka_unit_test_setup(test_stop_and_move, setup),
+		cmocka_unit_test_setup(test_moves_between_cpus, setup),
 		cmocka_unit_test_setup(test_functions_that_start_and_stop, setup),
 		cmocka_unit_test_setup(test_each_cpu_its_own, setup),
 		cmocka_unit_test_setup(test_conversions, setup),
