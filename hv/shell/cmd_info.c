@@ -12,6 +12,7 @@
 #include <tern/log.h>
 #include <tern/main.h>
 #include <tern/pcpu.h>
+#include <tern/shell.h>
 #include <tern/timer.h>
 
 int cmd_version(int argc, UNUSED char **argv)
@@ -90,6 +91,19 @@ static void print_time(const char *what, u64 us)
 		       (u32)(s % 60), (u32)(us / 1000 % 1000));
 }
 
+/* Whether the shell answers at once, whatever guests do. */
+static void print_waits(void)
+{
+	struct shell_times t = shell_longest();
+
+	if (arch_tsc_hz() != 0)
+		console_printf(
+			"console: longest wait for a look at its keys %llu us, longest command "
+			"%llu us\n",
+			(unsigned long long)timer_tsc_to_us(t.wait),
+			(unsigned long long)timer_tsc_to_us(t.command));
+}
+
 int cmd_uptime(int argc, UNUSED char **argv)
 {
 	u64 now = arch_tsc(), start = boot_info_get()->entry_tsc;
@@ -115,6 +129,7 @@ int cmd_uptime(int argc, UNUSED char **argv)
 				       (u32)(part / 10), (u32)(part % 10),
 				       (unsigned long long)pc->irq_count);
 	}
+	print_waits();
 	print_losses();
 	return 0;
 }

@@ -138,7 +138,7 @@ const struct shell_command shell_commands[] = {
 	{
 		.name = "uptime",
 		.usage = "uptime",
-		.brief = "time since start, and how idle the CPUs are",
+		.brief = "time since start, how idle the CPUs are, how long keys wait",
 		.help = NULL,
 		.run = cmd_uptime,
 	},

@@ -6,6 +6,7 @@
 #include "line.h"
 #include "words.h"
 
+#include <tern/arch.h>
 #include <tern/console.h>
 #include <tern/err.h>
 #include <tern/lib.h>
@@ -18,6 +19,8 @@
 /* Boot CPU, thread context: no lock. */
 static struct line line;
 static struct line_out out;
+static u64 looked_at; /* TSC when the last look at the keys ended; 0: there was none */
+static struct shell_times longest;
 
 /* Prints what the editor wants printed; prompt: the prompt line stays the last one on the screen. */
 static void show(bool prompt)
@@ -94,6 +97,14 @@ static void run(char *text)
 	trace_write(TRACE_SHELL, trace_name(command->name), 0);
 	if (command->run(argc, argv) == -TERN_EINVAL)
 		console_printf("usage: %s\n", command->usage);
+}
+
+static void run_timed(char *text)
+{
+	u64 begin = arch_tsc();
+
+	run(text);
+	longest.command = max_u64(longest.command, arch_tsc() - begin);
 }
 
 /* What the word at the cursor may be: a command, or an argument of one. */
@@ -213,7 +224,7 @@ static bool take_key(int key)
 		return false;
 	case LINE_DONE:
 		show(false);
-		run(line.text);
+		run_timed(line.text);
 		break;
 	case LINE_CANCEL:
 		show(false);
@@ -226,12 +237,14 @@ static bool take_key(int key)
 
 void shell_start(void)
 {
+	looked_at = 0;
+	longest = (struct shell_times){0};
 	line_init(&line, SHELL_PROMPT);
 	line_start(&line, &out);
 	show(true);
 }
 
-bool shell_poll(void)
+static bool take_keys(void)
 {
 	for (u32 i = 0; i < KEYS_A_POLL; i++) {
 		int key = console_read();
@@ -242,4 +255,20 @@ bool shell_poll(void)
 			return true;
 	}
 	return true;
+}
+
+bool shell_poll(void)
+{
+	bool some;
+
+	if (looked_at != 0)
+		longest.wait = max_u64(longest.wait, arch_tsc() - looked_at);
+	some = take_keys();
+	looked_at = arch_tsc();
+	return some;
+}
+
+struct shell_times shell_longest(void)
+{
+	return longest;
 }

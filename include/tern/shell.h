@@ -35,4 +35,12 @@ void shell_start(void);
 /* Returns true when it did something. Boot CPU, thread context, no lock held. */
 bool shell_poll(void);
 
+/* The longest since boot, in TSC ticks. A line is answered no later than both together after it came. */
+struct shell_times {
+	u64 wait;    /* from one shell_poll() to the next: guests, dying VMs, sleep */
+	u64 command; /* from the end of a line to the next prompt, all output included */
+};
+/* Boot CPU, thread context. */
+struct shell_times shell_longest(void);
+
 #endif

@@ -208,6 +208,20 @@ static void test_version_and_uptime(void **state)
 	fake_tsc_hz = 1000000000;
 }
 
+static void test_uptime_shows_the_longest_waits(void **state)
+{
+	(void)state;
+	type("\r");
+	fake_tsc += 2000ull * 1000000; /* nobody looks for 2 s */
+	type("uptime\r");
+	assert_says(output,
+		    "\nconsole: longest wait for a look at its keys 2000000 us, longest command ");
+	fake_tsc += 1000ull * 1000000;
+	assert_says(type("uptime\r"), " keys 2000000 us");
+	assert_true(shell_longest().command > 0);
+	assert_true(shell_longest().command < 1000000);
+}
+
 static void test_config_states(void **state)
 {
 	(void)state;
@@ -342,6 +356,7 @@ int main(void)
 		cmocka_unit_test_setup(test_completion, reset),
 		cmocka_unit_test_setup(test_log_line_while_typing, reset),
 		cmocka_unit_test_setup(test_version_and_uptime, reset),
+		cmocka_unit_test_setup(test_uptime_shows_the_longest_waits, reset),
 		cmocka_unit_test_setup(test_config_states, reset),
 		cmocka_unit_test_setup(test_cpus, reset),
 		cmocka_unit_test_setup(test_256_cpus_stay_readable, reset),
