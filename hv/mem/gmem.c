@@ -395,20 +395,19 @@ static void begin_to_die(struct gmem *g)
 
 bool gmem_destroy_some(struct gmem *g, u32 batch)
 {
-	gpa_t at = gpa(0);
 	lock_token token;
 
 	if (g->npt.root.v == 0)
 		return false;
 	if (!g->dying)
 		begin_to_die(g);
-	for (u32 seen = 0; at.v < NPT_GPA_END;) {
+	for (u32 seen = 0; g->destroyed.v < NPT_GPA_END;) {
 		struct leaves l;
 
 		if (seen >= batch)
 			return true;
 		token = lock_take(&g->lock);
-		take_leaves(g, &at, gpa(NPT_GPA_END), true,
+		take_leaves(g, &g->destroyed, gpa(NPT_GPA_END), true,
 			    (u32)min_u64(batch - seen, LEAVES_BATCH), &l);
 		lock_release(&g->lock, token);
 		give_leaves(&l);

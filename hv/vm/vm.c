@@ -21,7 +21,8 @@
 #define DEVICE_HOLE GiB(3) /* up to 4 GiB: addresses of devices */
 #define MEMORY_MIN  KiB(64)
 #define MEMORY_MAX  GiB(65536)
-#define FREE_BATCH  256u /* frames that one step of a teardown looks at */
+#define FREE_BATCH  1u /* frames between two looks at the clock; each may be alone in its tables */
+#define FREE_US     250u /* how long a teardown goes on at once: guests wait for that */
 #define MODULES_MAX ARRAY_SIZE(((struct vm_config *)0)->modules)
 
 _Static_assert(sizeof(struct vm) <= PAGE_SIZE && sizeof(struct vcpu) <= PAGE_SIZE, "a page each");
@@ -89,11 +90,15 @@ static bool at_rest(struct vm *vm)
 	return rest;
 }
 
-/* A step; false when nothing is left, and vm is gone. */
-static bool teardown_some(const struct virt_ops *ops, struct vm *vm)
+/* Goes on until that TSC value; false when nothing is left, and vm is gone. */
+static bool teardown_some(const struct virt_ops *ops, struct vm *vm, u64 until)
 {
-	if (!at_rest(vm) || gmem_destroy_some(&vm->mem, FREE_BATCH))
+	if (!at_rest(vm))
 		return true;
+	while (gmem_destroy_some(&vm->mem, FREE_BATCH)) {
+		if (arch_tsc() >= until)
+			return true;
+	}
 	bus_destroy(&vm->bus);
 	for (u32 i = 0; i < VCPUS_PER_VM_MAX; i++) {
 		if (vm->vcpus[i] == NULL)
@@ -119,7 +124,7 @@ bool vm_idle_work(void)
 		if (vm == NULL || __atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) != VM_DYING)
 			continue;
 		str_copy(name, vm->name, sizeof(name));
-		if (!teardown_some(ops, vm)) {
+		if (!teardown_some(ops, vm, arch_tsc() + timer_us_to_tsc(FREE_US))) {
 			vms[i] = NULL;
 			log_info("vm %s: gone", name);
 		}
@@ -322,7 +327,7 @@ int vm_create(const struct vm_config *config, char *why, size_t why_size)
 	if (rc == 0)
 		rc = load(ops, vm, config, why, why_size);
 	if (rc != 0) {
-		while (teardown_some(ops, vm))
+		while (teardown_some(ops, vm, UINT64_MAX))
 			;
 		return rc;
 	}

@@ -52,6 +52,7 @@ struct gmem {
 	u64 faults;      /* (g) second-level faults that backed something */
 	u64 stalls;      /* (g) touches that could not be backed */
 	bool dying;      /* (g) gmem_destroy_some() has begun */
+	gpa_t destroyed; /* all below is taken apart; who destroys it alone */
 	const struct gmem_policy *policy; /* (c) once the VM runs; gmem_create() sets the default */
 	/* (c) Flushes every CPU's second-level translations: virt_ops.npt_flush of the owner.
 	 * Called without the lock, so it may wait for CPUs that wait for the lock with interrupts

@@ -268,6 +268,36 @@ static void test_destroy_while_running(void **state)
 	assert_int_equal(fake_frames_used(), used);
 }
 
+/* Guests wait for each step: it ends soon even when every frame has page tables of its own. */
+static void test_a_sparse_vm_is_taken_apart_in_short_steps(void **state)
+{
+	const u32 pages = 100;
+	struct vm_config c = config("a");
+	u64 step = fake_tsc_step;
+	u32 used = fake_frames_used();
+	struct gmem *g;
+
+	(void)state;
+	c.memory = GiB(64);
+	assert_int_equal(vm_create(&c, why, sizeof(why)), 0);
+	g = &vm_get(0)->mem;
+	for (u32 i = 0; i < pages; i++)
+		assert_int_equal(gmem_touch(g, gpa(GiB(4) + i * MiB(64)), true), GMEM_MAPPED);
+	assert_int_equal(act("a", vm_destroy), 0);
+	/* A millisecond passes at every look at the clock. */
+	fake_tsc_step = fake_tsc_hz / 1000;
+	for (u32 i = 0; i < pages; i++) {
+		u64 backed = g->backed;
+
+		assert_true(vm_idle_work());
+		assert_int_equal(g->backed, backed - PAGE_SIZE);
+	}
+	fake_tsc_step = step;
+	while (vm_idle_work() || scrub_some(100))
+		;
+	assert_int_equal(fake_frames_used(), used);
+}
+
 static u64 touch_at;
 
 static void guest_touches(struct vcpu *vc, u64 until, struct vm_exit *out)
@@ -409,6 +439,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_halt_lasts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pause_while_running, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_destroy_while_running, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_sparse_vm_is_taken_apart_in_short_steps,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stall, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_kill_is_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_thousand, setup, teardown),
