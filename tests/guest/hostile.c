@@ -3,9 +3,13 @@
  * What a guest does that wants to hurt the node: one theme a run, named on the command line.
  *   msr, port, mmio, odd, hypercall  count=N (default a million) random operations, seed=N
  *   tables    descriptor tables and selectors of random content
- *   db        #DB while #DB is delivered, for ever (CVE-2015-8104); #AC: see prot
+ * With "forever" none of these ends. Always so:
+ *   db        #DB while #DB is delivered (CVE-2015-8104); #AC: see prot
+ *   pause     a PAUSE loop
+ *   halt      HLT again and again, with nothing that could end it
+ *   talk      lines to the serial port, as fast as it takes them
  *   triple    a triple fault
- * All but odd end with a pass: whatever an operation does is an exception or nothing. db never ends, triple stops the machine: the node must go on, which others see.
+ * All but odd end with a pass: whatever an operation does is an exception or nothing. What never ends, or stops the machine, is for others to see: the node must go on.
  */
 #include "cpu.h"
 #include "guest.h"
@@ -49,6 +53,14 @@ static void hostile_msr(void)
 		trapped += try_wrmsr(msr, random_next(&state) >> (r >> 8 & 63)) != TRAP_NONE;
 }
 
+static void hostile_string(u16 port, unsigned long n)
+{
+	static u8 room[256];
+	u8 *to = room;
+
+	__asm__ volatile("rep insl" : "+D"(to), "+c"(n) : "d"(port) : "memory");
+}
+
 static void hostile_port(void)
 {
 	u64 r = random_next(&state);
@@ -64,6 +76,11 @@ static void hostile_port(void)
 		return;
 	if (port >= PORT_COM1 - 3 && port < PORT_COM1 + 8)
 		return;
+	/* One in 64 is a string, of up to 63: each of its elements is an exit. */
+	if ((r >> 4 & 63) == 0) {
+		hostile_string(port, value % 64);
+		return;
+	}
 	switch (r & 7) {
 	case 0:
 		(void)inb(port);
@@ -80,16 +97,8 @@ static void hostile_port(void)
 	case 4:
 		outw(port, (u16)value);
 		break;
-	case 5:
+	default:
 		outl(port, value);
-		break;
-	default: {
-		static u8 room[256];
-		u8 *to = room;
-		unsigned long n = value % sizeof(room) / 4;
-
-		__asm__ volatile("rep insl" : "+D"(to), "+c"(n) : "d"(port) : "memory");
-	}
 	}
 }
 
@@ -252,6 +261,34 @@ static void triple_fault(void)
 	__asm__ volatile("lidt %0; ud2" ::"m"(none));
 }
 
+static void endless_pause(void)
+{
+	print("hostile: endless PAUSE\n");
+	for (;;)
+		cpu_pause();
+}
+
+static void endless_halt(void)
+{
+	print("hostile: endless HLT\n");
+	for (;;)
+		__asm__ volatile("hlt");
+}
+
+static void endless_talk(void)
+{
+	for (u32 n = 0;; n++)
+		print("hostile: line %u, which nobody wants to read and which is quite long\n", n);
+}
+
+static const struct ending {
+	const char *name;
+	void (*run)(void);
+} endings[] = {
+	{"db", endless_db},     {"triple", triple_fault}, {"pause", endless_pause},
+	{"halt", endless_halt}, {"talk", endless_talk},
+};
+
 void guest_main(void)
 {
 	u32 count = cmdline_number("count", COUNT_DEFAULT);
@@ -267,13 +304,14 @@ void guest_main(void)
 			continue;
 		}
 		trapped = 0;
-		for (u32 n = 0; n < count; n++)
+		print("hostile: %s\n", t->name);
+		for (u32 n = 0; n < count || cmdline_has("forever"); n += n < count)
 			t->once();
 		print("hostile: %s, %u operations, %u trapped\n", t->name, count, trapped);
 		check(t->name, true);
 	}
-	if (cmdline_has("db"))
-		endless_db();
-	if (cmdline_has("triple"))
-		triple_fault();
+	for (u32 i = 0; i < ARRAY_SIZE(endings); i++) {
+		if (cmdline_has(endings[i].name))
+			endings[i].run();
+	}
 }

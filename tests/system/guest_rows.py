@@ -20,12 +20,25 @@ class Guest:
     passes: bool = True     # it ends with "pass IMAGE"
     says: str | None = None  # or it says this
 
+    def vm(self):
+        return self.name or self.image
+
     def wants(self):
         if self.says:
             return self.says
         # A failure ends the wait as well; the test finds it.
         return (rf"(pass|fail) {self.image}: .* checks" if self.passes
                 else rf"guest {self.image}")
+
+    def create(self, vcpus=1):
+        line = f"> vm create {self.vm()} memory={self.memory} kernel={self.image} vcpus={vcpus}"
+        return line + (f' cmdline="{self.words}"' if self.words else "")
+
+    def start(self):
+        return (f"> vm start {self.vm()}", self.wants())
+
+    def kill(self):
+        return (f"> vm kill {self.vm()}", rf"vm {self.vm()}: gone")
 
 
 @dataclass
@@ -35,72 +48,164 @@ class Row:
     cpus: int = 1
     vcpus: int = 1
     memory: int = 512        # of the node, MiB
+    images: tuple = ()       # modules that `after` creates VMs of
     after: tuple = ()        # as script of boot_matrix.py: "> command" or a regular expression
     never: str = PANIC
-    frames_more: int | None = None  # `mem` shows that VM "full" has so many more than "base"
+    scattered: int | None = None  # `mem` shows that VM "full" touched so many pages, "base" none
+    shares: tuple = ()       # beside these VMs in that state `guests` have 90 % of their fair share
     long: bool = False       # make check-long alone runs it
-    all_back: bool = False   # the first and the last `mem` show as much free memory
+    config: bool = False     # its VMs are in tern.toml; else the shell creates them
     timeout: int = BOCHS_SECONDS
 
+    def script(self):
+        """All steps. A row's first and last `mem` show as much free memory, its `uptime` that the
+        shell never waited long."""
+        steps = []
+        if not self.config:
+            # The node's very first VM brings some pages of the hypervisor's own, which stay.
+            image = [guest.image for guest in self.guests] + list(self.images)
+            first = Guest(image[0], name="first")
+            steps += [first.create(), *first.kill(), *MEM]
+            steps += [guest.create(self.vcpus) for guest in self.guests]
+        for guest in self.guests:
+            steps += guest.start()
+        steps += self.after
+        if not self.config:
+            for guest in self.guests:
+                if guest.kill()[0] not in self.after:
+                    steps += guest.kill()
+            steps += MEM
+        return [*steps, "> uptime", r"^console: longest wait.*us$"]
 
+
+# Twice "= total": the machine's and the frame allocator's.
+MEM = ("> mem", r"= total(?s:.*?)= total")
+ALIVE = (*MEM, "> cpus", r"online$")
 # All that need nothing but themselves, in one boot.
 THEMES = tuple(Guest(name) for name in ("real", "prot", "long", "exits", "ports", "msr", "cpuid",
                                         "mmio"))
-ALIVE = ("> mem", r"= total", "> cpus", r"online$")
 
 
-ADDS_UP = ("> mem", r"= total(?s:.)*?= total")
+def scattered_page(n, pages):
+    """Where the guest "touch", with 64 GiB, touches its n-th page: evenly above 16 MiB. 640 KiB of
+    its memory lie at 0, some up to 3 GiB, and the rest from 4 GiB on (docs/vm.md)."""
+    low, hole, end, page = 16 << 20, 3 << 30, (65 << 30) + (384 << 10), 4096
+    stride = (end - (1 << 30) - low) // page // pages
+    at = low + n * stride * page
+    return at if at < hole else at + (1 << 30)
 
 
-def hostile(theme, count, **kw):
-    return Row(f"hostile-{theme}", long=True, guests=(Guest("hostile", f"{theme} count={count}"),),
-               after=ALIVE, timeout=180, **kw)
+def hostile(theme, long=False):
+    return Row(f"hostile-{theme}", (Guest("hostile", f"{theme} count=1000000"),),
+               after=("> exits hostile", r"per exit$", *ALIVE), long=long, timeout=600)
 
 
-def one_life(name):
-    """A VM from its creation until nothing of it is left."""
-    return (f"> vm create {name} memory=16MiB kernel=cpuid vcpus=2", r"tern> ",
-            f"> vm start {name}", rf"vm {name}: stopped: exit code 0",
-            f"> vm kill {name}", rf"vm {name}: gone")
+def lives(count):
+    """Batches of VMs, from their creation until nothing of them is left."""
+    steps = ()
+    for i in range(count):
+        vm = Guest("cpuid", name=f"v{i}", says=rf"vm v{i}: stopped: exit code 0")
+        steps += (vm.create(vcpus=2), *vm.start(), *vm.kill())
+    return steps
+
+
+def come_and_go(count, **kw):
+    return Row(f"vms-come-and-go-{count}", (), cpus=2, images=("cpuid",),
+               after=(*lives(count), *ALIVE), **kw)
+
+
+# What runs beside guests that work: never ends, each in its own way.
+BESIDE = (Guest("hostile", "port forever", name="ports", says=r"hostile: port"),
+          Guest("hostile", "mmio forever", name="mmio", says=r"hostile: mmio"),
+          Guest("hostile", "db", name="db", says=r"hostile: endless #DB"),
+          Guest("hostile", "pause", name="pause", says=r"hostile: endless PAUSE"),
+          Guest("hostile", "halt", name="halt", says=r"hostile: endless HLT"),
+          Guest("hostile", "talk", name="talk", says=r"hostile: line"),
+          Guest("memhog", "", "64GiB", "hog", says=r"memhog: 16 MiB"))
+TOP = ("> top", r"since the last look(?s:.*?)^tern> ")
+
+
+def beside(cpus):
+    """One hostile guest after the other, as many of it as there are CPUs, beside as many that
+    work. What `top` shows is about the rounds between two of it; the hog stalls meanwhile."""
+    work = tuple(Guest("work", name=f"work{i}", says=r"work: round 1\b") for i in range(cpus))
+    rounds = (r"work: round",) * 4 * cpus
+    steps, shares = (), []
+    for guest in BESIDE:
+        some = [Guest(guest.image, guest.words, guest.memory, f"{guest.name}{i}", says=guest.says)
+                for i in range(cpus)]
+        for one in some:
+            steps += (one.create(), *one.start())
+        steps += (*TOP, *rounds, *TOP)
+        # The node takes them apart sooner when it has nothing else to do.
+        steps += tuple(f"> vm pause {one.vm()}" for one in work)
+        for one in some:
+            steps += one.kill()
+            shares.append((one.vm(), "running"))
+        steps += tuple(f"> vm resume {one.vm()}" for one in work)
+    # This one has 1,000 pages, each in a page table of its own, and is taken apart meanwhile.
+    sparse = Guest("touch", "pages=1000", "64GiB", "sparse", says=r"pass touch")
+    kill, gone = sparse.kill()
+    steps += (sparse.create(), *sparse.start(), kill, *TOP, *rounds, *TOP, gone)
+    # This one is restarted all the time.
+    again = Guest("hostile", "triple", name="triple", says=r"triple fault on vCPU 0")
+    steps += (*TOP, *((again.create(), *again.start(), *again.kill()) * 10), again.create(),
+              *again.start(), *TOP, *again.kill())
+    return Row(f"beside-hostile-guests-cpus{cpus}", work, cpus, memory=128,
+               images=("hostile", "memhog", "touch"), after=(*steps, *ALIVE),
+               shares=(*shares, (sparse.vm(), "dying"), (again.vm(), "stopped")),
+               long=cpus > 1, timeout=600)
 
 
 ROWS = [
-    *(Row(f"themes-cpus{cpus}-vcpus{vcpus}", THEMES, cpus, vcpus, after=ALIVE, timeout=120)
+    *(Row(f"themes-cpus{cpus}-vcpus{vcpus}", THEMES, cpus, vcpus, after=ALIVE, config=True,
+          timeout=120)
       for cpus in (1, 2) for vcpus in (1, 2)),
     # The first of the two tells what the image and its tables take: the rest is 10,000 frames.
     Row("touch-64-gib", (Guest("touch", "pages=0", "64GiB", "base"),
                          Guest("touch", "pages=10000", "64GiB", "full",
                                says=r"touched 10000 pages(?s:.*)pass touch")),
         after=("> vm info base", r"backed", "> vm info full", r"backed", *ALIVE),
-        frames_more=10000),
-    # A port operation may be a string of 63: these are a million exits, too.
-    hostile("msr", 1000000), hostile("port", 100000), hostile("mmio", 1000000),
-    hostile("hypercall", 1000000), hostile("tables", 1000000),
+        scattered=10000),
+    hostile("msr"), hostile("hypercall"), hostile("tables"),
+    hostile("port", long=True), hostile("mmio", long=True),
+    # All of them at once.
+    Row("hostile-cpus2", tuple(Guest("hostile", f"{theme} count=250000 seed=2", name=theme,
+                                     says=rf"hostile: {theme}$")
+                               for theme in ("msr", "port", "mmio", "hypercall", "tables")),
+        cpus=2, after=(*((r"(pass|fail) hostile: .* checks",) * 5), *ALIVE), long=True,
+        timeout=400),
     # These never pass: the node goes on, and another guest has its checks done beside them.
-    Row("hostile-odd", (Guest("hostile", "odd", passes=False), Guest("cpuid")), after=ALIVE),
-    Row("hostile-triple", (Guest("hostile", "triple", says="triple fault"), Guest("cpuid")),
-        after=ALIVE),
-    Row("hostile-db-loop", (Guest("hostile", "db", says="endless #DB"), Guest("cpuid")),
-        after=ALIVE),
-    Row("hostile-ac-loop", (Guest("prot", "ac", says="endless #AC"), Guest("cpuid")),
-        after=ALIVE),
+    *(Row(f"hostile-{name}-cpus{cpus}", (guest, Guest("cpuid")), cpus, after=ALIVE, long=cpus > 1)
+      for cpus in (1, 2)
+      for name, guest in (
+          ("odd", Guest("hostile", "odd", passes=False)),
+          ("triple", Guest("hostile", "triple", says="triple fault")),
+          ("db-loop", Guest("hostile", "db", says="endless #DB")),
+          ("ac-loop", Guest("prot", "ac", says="endless #AC")))),
+    beside(1), beside(2),
     # The hog waits, goes on with what the other had, and waits again.
-    Row("memhog", long=True, memory=256,
-        guests=(Guest("memhog", "stay", "64MiB", "small", says=r"ok memory-keeps"),
-                Guest("memhog", "", "64GiB", "hog", says=r"vm hog: vCPU 0 waits for memory")),
-        after=(*ADDS_UP, "> vm kill small", r"vm hog\] memhog: 208 MiB", r"vm small: gone",
-               r"vm hog: vCPU 0 waits for memory", *ADDS_UP, "> vm kill hog", r"vm hog: gone",
-               "> vm list", r"no VMs|reason", *ALIVE)),
-    # Each round ends in two PAUSE loops that give the CPU to the other: 100,000 switches.
+    *(Row(f"memhog-cpus{cpus}", memory=256, cpus=cpus, timeout=120,
+          guests=(Guest("memhog", "stay", "64MiB", "small", says=r"ok memory-keeps"),
+                  Guest("memhog", "", "64GiB", "hog", says=r"vm hog: vCPU 0 waits for memory")),
+          after=(*MEM, "> vm kill small", r"vm hog\] memhog: 208 MiB", r"vm small: gone",
+                 r"vm hog: vCPU 0 waits for memory", *MEM, "> vm kill hog", r"vm hog: gone",
+                 "> vm list", r"no VMs|reason", *ALIVE))
+      for cpus in (1, 2)),
+    # Each round has a PAUSE loop that gives the CPU to the other: 100,000 switches.
     Row("canaries-on-one-cpu", long=True,
-        guests=(Guest("canary", "seed=1 rounds=25000", name="one", passes=False),
-                Guest("canary", "seed=2 rounds=25000", name="two", passes=False)),
-        after=(r"pass canary: 6 checks", r"pass canary: 6 checks",
-               "> exits one", r"PAUSE loop +[45]\d{4} ", *ALIVE),
-        timeout=120),
+        guests=(Guest("canary", "seed=1 rounds=50000", name="one", passes=False),
+                Guest("canary", "seed=2 rounds=50000", name="two", passes=False)),
+        after=(r"(pass|fail) canary: .* checks", r"(pass|fail) canary: .* checks",
+               "> exits one", r"PAUSE loop +[5-9]\d{4} ",
+               "> exits two", r"PAUSE loop +[5-9]\d{4} ", *ALIVE),
+        timeout=400),
+    # They go from CPU to CPU as well.
+    Row("canaries-on-two-cpus", long=True, cpus=2,
+        guests=tuple(Guest("canary", f"seed={i} rounds=20000", name=f"c{i}", passes=False)
+                     for i in range(3)),
+        after=(*((r"(pass|fail) canary: .* checks",) * 3), *ALIVE), timeout=400),
     *(Row(f"smp-cpus{cpus}-vcpus{vcpus}", (Guest("smp", f"vcpus={vcpus}"),), cpus, vcpus,
           after=ALIVE) for cpus, vcpus in ((1, 1), (1, 2), (2, 2), (2, 3))),
-    Row("vms-come-and-go", (Guest("cpuid"),), cpus=2, all_back=True,
-        after=("> vm kill cpuid", r"vm cpuid: gone", *ADDS_UP,
-               *(step for i in range(10) for step in one_life(f"v{i}")), *ADDS_UP, *ALIVE)),
+    come_and_go(50, timeout=120), come_and_go(1000, long=True, timeout=1800),
 ]

@@ -20,8 +20,8 @@ PLAIN = ("real", "prot", "long", "exits", "ports", "msr", "cpuid", "mmio", "memh
 
 def config(row):
     text = '[log]\nlevel = "info"\n'
-    for guest in row.guests:
-        text += (f'\n[vm.{guest.name or guest.image}]\nkernel = "{guest.image}"\n'
+    for guest in row.guests if row.config else ():
+        text += (f'\n[vm.{guest.vm()}]\nkernel = "{guest.image}"\n'
                  f'memory = "{guest.memory}"\nvcpus = {row.vcpus}\nautostart = false\n')
         if guest.words:
             text += f'cmdline = "{guest.words}"\n'
@@ -32,11 +32,9 @@ def arguments(row, path):
     """ternrun's, for that row and its tern.toml."""
     argv = ["--build", BUILD, "--emulator", "bochs", "--cpus", row.cpus, "--memory", row.memory,
             "--timeout", row.timeout, "--grace", GRACE, "--config", path]
-    for image in sorted({guest.image for guest in row.guests}):
+    for image in sorted({*row.images, *(guest.image for guest in row.guests)}):
         argv += ["--module", f"{image}={GUESTS / image}"]
-    for guest in row.guests:
-        argv += ["--shell", f"vm start {guest.name or guest.image}", f"--expect={guest.wants()}"]
-    for step in row.after:
+    for step in row.script():
         argv += ["--shell", step[2:]] if step.startswith("> ") else [f"--expect={step}"]
     return [str(a) for a in argv]
 
@@ -54,15 +52,54 @@ def test_guests(row, tmp_path):
     for bad in (row.never, r"^.*FAIL .*$"):
         found = re.search(bad, out, re.MULTILINE)
         assert not found, f"{found[0]!r} must not be said\n{out}"
-    if row.frames_more is not None:
-        backed = {m[1]: int(m[2]) for m in re.finditer(r"VM (\w+), memory +(\d+) KiB", out)}
-        assert backed["full"] - backed["base"] == 4 * row.frames_more, out
-    if row.all_back:
-        # What waits for the scrubber nobody can use yet, but it is nobody's any more.
-        counts = re.findall(r"^  (?:free|cached by CPUs, free too|zeroed, free too|"
-                            r"of dead VMs, not scrubbed yet) +(\d+) KiB", out, re.MULTILINE)
-        sums = [sum(map(int, counts[i:i + 4])) for i in range(0, len(counts), 4)]
-        assert len(sums) >= 2 and len(counts) % 4 == 0 and sums[0] == sums[-1], f"{sums}\n{out}"
+    if row.scattered is not None:
+        check_backed(row.scattered, out)
+    check_free(out, row.config)
+    check_waits(out)
+    check_shares(row, out)
+
+
+def check_backed(pages, out):
+    """VM "full" has so many more frames than "base", and the page tables they need, no more."""
+    memory, tables = ({m[1]: int(m[2]) // 4 for m in
+                       re.finditer(rf"VM (\w+), {what} +(\d+) KiB", out)}
+                      for what in ("memory", "page tables"))
+    at = [guest_rows.scattered_page(n, pages) for n in range(pages)]
+    # What "base" touched lies in the first 2 MiB regions, in tables that "full" has as well.
+    need = len({a >> 21 for a in at}) + len({a >> 30 for a in at} - {0})
+    assert memory["full"] - memory["base"] == pages, out
+    assert tables["full"] - tables["base"] == need, f"{tables}, {need} more needed\n{out}"
+
+
+def check_free(out, config):
+    """As much is free at the end as at the beginning. What waits for the scrubber nobody can use
+    yet, but it is nobody's any more."""
+    counts = re.findall(r"^  (?:free|cached by CPUs, free too|zeroed, free too|"
+                        r"of dead VMs, not scrubbed yet) +(\d+) KiB", out, re.MULTILINE)
+    sums = [sum(map(int, counts[i:i + 4])) for i in range(0, len(counts), 4)]
+    assert sums and len(counts) % 4 == 0, out
+    assert config or len(sums) >= 2 and sums[0] == sums[-1], f"{sums}\n{out}"
+
+
+def check_waits(out):
+    """By the node's own clock: from any key to the look at it, and from a line to the prompt."""
+    wait, command = map(int, re.search(r"^console: longest wait for a look at its keys (\d+) us, "
+                                       r"longest command (\d+) us$", out, re.MULTILINE).groups())
+    assert wait + command < 1000000, f"{wait} us, {command} us\n{out}"
+
+
+def check_shares(row, out):
+    """By the last `top` that shows each hostile guest. A CPU has two busy ones; while a VM is
+    taken apart, or its restarts are typed, there is one."""
+    least = {"running": 45, "dying": 90, "stopped": 80}
+    tops = [{m[1]: (m[2], float(m[3])) for m in
+             re.finditer(r"^(\S+) +(\w+) +(\d+\.\d) %$", table, re.MULTILINE)}
+            for table in re.findall(r"since the last look(?s:.*?)^tern> ", out, re.MULTILINE)]
+    for name, state in row.shares:
+        top = [top for top in tops if name in top][-1]
+        assert top[name][0] == state, f"{name}: {top}\n{out}"
+        shares = [top[guest.vm()][1] for guest in row.guests]
+        assert min(shares) >= least[state], f"{name}: {top}\n{out}"
 
 
 @pytest.mark.parametrize("name", PLAIN)
