@@ -25,10 +25,11 @@ const char guest_name[] = "hostile";
 static u64 state;
 static u32 trapped;
 
-/* MSRs a guest may set to what ends it at once, by right. */
+/* MSRs a guest may set to what ends it at once, by right: the ICR sends INIT. */
 static bool deadly_msr(u32 msr)
 {
-	return msr == MSR_EFER || msr == MSR_FS_BASE || msr == MSR_GS_BASE || msr == MSR_APIC_BASE;
+	return msr == MSR_EFER || msr == MSR_FS_BASE || msr == MSR_GS_BASE ||
+	       msr == MSR_APIC_BASE || msr == MSR_X2APIC_ICR;
 }
 
 static u32 random_msr(void)

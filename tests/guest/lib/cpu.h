@@ -27,6 +27,7 @@
 
 #define MSR_APIC_BASE      0x0000001bu
 #define MSR_MISC_ENABLE    0x000001a0u
+#define MSR_X2APIC_ICR     0x00000830u
 #define MSR_SYSENTER_CS    0x00000174u
 #define MSR_PAT            0x00000277u
 #define MSR_EFER           0xc0000080u
