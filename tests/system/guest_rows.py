@@ -129,7 +129,7 @@ def beside(cpus):
     """One hostile guest after the other, as many of it as there are CPUs, beside as many that
     work. What `top` shows is about the rounds between two of it; the hog stalls meanwhile."""
     work = tuple(Guest("work", name=f"work{i}", says=r"work: round 1\b") for i in range(cpus))
-    rounds = (r"work: round",) * 4 * cpus
+    rounds = (r"work: round",) * 2 * cpus
     steps, shares = (), []
     for guest in BESIDE:
         some = [Guest(guest.image, guest.words, guest.memory, f"{guest.name}{i}", says=guest.says)
