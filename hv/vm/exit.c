@@ -63,7 +63,7 @@ static OWN_FRAME enum exit_next mmio(struct vcpu *vc, const struct exit_mem *mem
 	u32 n = 0;
 	int rc;
 
-	vc->exit_stat = STAT_MMIO;
+	vcpu_count_as(vc, STAT_MMIO);
 	if (mem->fetch) {
 		vm_kill(vc->vm, "vCPU %u runs at guest address 0x%llx, where no memory is",
 			vc->index, (unsigned long long)mem->gpa.v);
@@ -84,7 +84,7 @@ static OWN_FRAME enum exit_next mmio(struct vcpu *vc, const struct exit_mem *mem
 
 static OWN_FRAME enum exit_next memory(struct vcpu *vc, const struct exit_mem *mem)
 {
-	vc->exit_stat = STAT_TOUCH;
+	vcpu_count_as(vc, STAT_TOUCH);
 	switch (gmem_touch(&vc->vm->mem, mem->gpa, mem->write)) {
 	case GMEM_MAPPED:
 		vc->stalled = false;

@@ -11,6 +11,7 @@
 #include <tern/types.h>
 
 #define DEV_RANGES_MAX 48u
+#define DEV_HINTS      64u /* 32 for ports, by 8; 32 for memory, by 4 KiB */
 
 struct device;
 
@@ -49,7 +50,7 @@ struct dev_range {
 struct dev_bus {
 	struct spinlock lock; /* RANK_BUS; held around every call of a device */
 	u32 count;
-	u32 last; /* number of the range accessed last: looked at first */
+	u8 hints[DEV_HINTS]; /* number of the range last accessed there: looked at first */
 	struct dev_range ranges[DEV_RANGES_MAX]; /* (c) once the VM runs; sorted by space, base */
 };
 
@@ -58,7 +59,7 @@ void bus_init(struct dev_bus *bus);
 MUST_CHECK int bus_add(struct dev_bus *bus, enum dev_space space, u64 base, u64 len,
 		       struct device *dev);
 /* One access of width bytes. Nobody there: reads as all ones, writes vanish, as on a PC; *hit tells,
- * where hit is not NULL. An access that crosses a range's end is split into bytes. */
+ * where hit is not NULL. An access that crosses a range's end is split into bytes. IRQs are off. */
 u64 bus_read(struct dev_bus *bus, enum dev_space space, u64 addr, u32 width, bool *hit);
 void bus_write(struct dev_bus *bus, enum dev_space space, u64 addr, u32 width, u64 value,
 	       bool *hit);

@@ -44,6 +44,7 @@ struct exit_mem {
 };
 
 struct vm_exit {
+	u64 tsc; /* when it came */
 	enum exit_kind kind;
 	u8 insn_len; /* bytes to skip when the instruction is done; 0: hardware did not say */
 	union {
@@ -134,9 +135,10 @@ struct virt_ops {         /* at most 24 functions, none NULL */
 	/* The vCPU is about to run on this CPU / will not run here any more. IRQs off. */
 	void (*vcpu_load)(struct vcpu *vc);
 	void (*vcpu_unload)(struct vcpu *vc);
-	/* Enters the guest once; *out says why it came back. IRQs off, returns with them off, host
-	 * interrupts served. At most until TSC value until. */
-	void (*vcpu_run)(struct vcpu *vc, u64 until, struct vm_exit *out);
+	/* Runs the loaded vCPU until it waits, is kicked, the CPU has other work or TSC value until:
+	 * vcpu_loop() of tern/vcpu_loop.h around the backend's entry. True: it wants to go on. IRQs off,
+	 * returns with them off. */
+	bool (*vcpu_run)(struct vcpu *vc, u64 until);
 	/* The loaded vCPU, IRQs off. */
 	u64 (*reg_get)(struct vcpu *vc, enum vcpu_reg reg);
 	void (*reg_set)(struct vcpu *vc, enum vcpu_reg reg, u64 value);

@@ -18,7 +18,7 @@
 #define VM_NAME_MAX      32u
 #define VM_REASON_MAX    160u
 
-/* Exits by reason, for the shell's exits VM; a backend sets vcpu.exit_stat. */
+/* Exits by reason, for the shell's exits VM; a backend says which by vcpu_count_as(). */
 enum exit_stat {
 	STAT_CPUID,
 	STAT_RDMSR,
@@ -82,9 +82,15 @@ struct vcpu {
 	gpa_t stalled_at; /* (o) */
 	bool stalled;     /* (o) the last touch could not be backed, and the log said so */
 	struct sched_vcpu sched;
-	enum exit_stat exit_stat; /* (o) */
+	struct exit_count *exit; /* (o) of exits: as which the last one counts */
 	struct exit_count exits[STAT_COUNT];
 };
+
+/* The exit that is being handled counts as one of these. The owner. */
+static inline void vcpu_count_as(struct vcpu *vc, enum exit_stat stat)
+{
+	vc->exit = &vc->exits[stat];
+}
 
 enum vm_state { VM_NONE, VM_CREATED, VM_RUNNING, VM_PAUSED, VM_STOPPED, VM_DYING };
 

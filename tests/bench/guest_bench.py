@@ -34,7 +34,7 @@ def under_tern(build):
     config = folder / "bench.toml"
     config.write_text(CONFIG)
     argv = [ROOT / "tests/rig/ternrun", "--build", folder, "--emulator", "bochs", "--memory", "512",
-            "--config", config, "--module", f"bench={folder / 'guest/bench'}", "--timeout",
+            "--cmdline", "mitigations=off", "--config", config, "--module", f"bench={folder / 'guest/bench'}", "--timeout",
             TIMEOUT, "--grace", "30", "--shell", "vm start bench",
             "--expect", r"pass bench: \d+ checks"]
     r = subprocess.run([str(a) for a in argv], cwd=ROOT, stdin=subprocess.DEVNULL,

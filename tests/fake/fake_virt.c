@@ -11,6 +11,7 @@
 #include <tern/err.h>
 #include <tern/frames.h>
 #include <tern/scrub.h>
+#include <tern/vcpu_loop.h>
 #include <tern/timer.h>
 #include <tern/trace.h>
 
@@ -119,15 +120,20 @@ static void vcpu_unload(struct vcpu *vc)
 	loaded(vc)->loaded = false;
 }
 
-static void vcpu_run(struct vcpu *vc, u64 until, struct vm_exit *out)
+static void enter(struct vcpu *vc, u64 until, struct vm_exit *out)
 {
 	loaded(vc)->runs++;
 	REQUIRE(vc->sched.running && vc->state == VCPU_RUNNABLE);
 	memset(out, 0, sizeof(*out));
-	vc->exit_stat = STAT_OTHER;
+	vcpu_count_as(vc, STAT_OTHER);
 	out->kind = EXIT_HLT;
 	if (fake_virt_guest != NULL)
 		fake_virt_guest(vc, until, out);
+}
+
+static bool vcpu_run(struct vcpu *vc, u64 until)
+{
+	return vcpu_loop(virt_ops_get(), vc, until, enter);
 }
 
 static u64 reg_get(struct vcpu *vc, enum vcpu_reg reg)

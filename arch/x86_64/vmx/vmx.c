@@ -6,6 +6,7 @@
 #include <tern/frames.h>
 #include <tern/lib.h>
 #include <tern/log.h>
+#include <tern/vcpu_loop.h>
 
 #include "../mitigate.h"
 #include "../mitigate_regs.h"
@@ -14,6 +15,7 @@
 #include "vmcs_access.h"
 #include "vmx_bitmaps.h"
 #include "vmx_check.h"
+#include "vmx_exit_regs.h"
 #include "vmx_decode.h"
 #include "vmx_enter.h"
 #include "vmx_regs.h"
@@ -355,9 +357,32 @@ static OWN_FRAME void forget_translations(struct vmx_vcpu *v)
 	__atomic_store_n(v->seen, generation, __ATOMIC_RELEASE);
 }
 
+/*
+ * One entry and exit by vmx_enter.S; VMX_ENTERED or why the instruction failed. The compiler is told that
+ * all registers but two are lost, so what they hold is saved once before the loop and not at each entry.
+ */
+static inline u64 vmx_enter(u64 *gpr, u64 flags, u64 *host_rsp)
+{
+	u64 result;
+
+	__asm__ volatile("call vmx_enter"
+			 : "=a"(result), "+D"(gpr), "+S"(flags), "+d"(host_rsp)
+			 :
+			 : "rcx", "r8", "r9", "r10", "r11", "r13", "r14", "r15", "memory", "cc");
+	return result;
+}
+
+/* What a guest does most on purpose is not one of many cases. */
+static inline void vmx_exit_hypercall(struct vcpu *vc, struct vm_exit *out)
+{
+	out->kind = EXIT_HYPERCALL;
+	out->insn_len = (u8)vmread32(VMCS_EXIT_INSN_LEN);
+	vcpu_count_as(vc, STAT_HYPERCALL);
+}
+
 /* Says that this CPU is in the guest, then looks for a flush: npt_flush() does the same in the other
  * order, so one of the two sees the other. */
-static u64 enter(struct vmx_vcpu *v)
+VCPU_LOOP_INLINE u64 enter(struct vmx_vcpu *v)
 {
 	u32 flags = v->launched ? VMX_ENTER_RESUME : 0;
 	u64 failed;
@@ -368,26 +393,37 @@ static u64 enter(struct vmx_vcpu *v)
 	if (UNLIKELY(mitigate_flags != 0))
 		flags |= mitigate(v);
 	failed = vmx_enter(v->arch.gpr, flags, &v->host_rsp);
-	if (UNLIKELY(v->arch.spec_ctrl != 0) && mitigate_flags != 0)
+	if (UNLIKELY(mitigate_flags != 0) && v->arch.spec_ctrl != 0)
 		wrmsr(MSR_SPEC_CTRL, 0);
 	__atomic_store_n(v->in_guest, NULL, __ATOMIC_RELEASE);
 	return failed;
 }
 
-static void vmx_vcpu_run(struct vcpu *vc, u64 until, struct vm_exit *out)
+VCPU_LOOP_INLINE void enter_once(struct vcpu *vc, u64 until, struct vm_exit *out)
 {
 	struct vmx_vcpu *v = vmx_of(vc);
 	u64 failed;
+	u32 reason;
 
 	if (UNLIKELY(v->attention || until != v->until || TERN_DEBUG) && !prepare(vc, until, out))
 		return;
 	failed = enter(v);
+	out->tsc = rdtsc();
 	if (UNLIKELY(failed != VMX_ENTERED)) {
 		insn_failed(vc, failed, out);
 		return;
 	}
 	v->launched = true;
-	vmx_exit_decode(vc, vmread32(VMCS_EXIT_REASON), out);
+	reason = vmread32(VMCS_EXIT_REASON);
+	if (reason == EXIT_REASON_VMCALL)
+		vmx_exit_hypercall(vc, out);
+	else
+		vmx_exit_decode(vc, reason, out);
+}
+
+static bool vmx_vcpu_run(struct vcpu *vc, u64 until)
+{
+	return vcpu_loop(&virt_vmx, vc, until, enter_once);
 }
 
 static void vmx_npt_flush(struct vm *vm)

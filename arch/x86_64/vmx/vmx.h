@@ -86,9 +86,6 @@ void vmcs_set_host(const struct pcpu *pc);
 void vmcs_invvpid(u16 vpid);
 void vmcs_invept(u64 ept_pointer);
 
-/* --- vmx_enter.S: one entry and exit; VMX_ENTERED or why the instruction failed --- */
-u64 vmx_enter(u64 *gpr, u32 flags, u64 *host_rsp);
-
 /* --- vmx_switch.c: state that no VMCS field holds; IRQs off --- */
 /* Finds the host's extended states on the first CPU. */
 void vmx_switch_init(void);

@@ -207,11 +207,11 @@ void vmx_event_exception(struct vcpu *vc, struct vm_exit *out)
 		else
 			__asm__ volatile("int %0" : : "i"(VEC_NMI) : "memory");
 		out->kind = EXIT_HOST;
-		vc->exit_stat = STAT_HOST_IRQ;
+		vcpu_count_as(vc, STAT_HOST_IRQ);
 		return;
 	}
 	ASSERT(vector == VEC_DB || vector == VEC_AC);
-	vc->exit_stat = STAT_EXCEPTION;
+	vcpu_count_as(vc, STAT_EXCEPTION);
 	if (vector == VEC_DB)
 		debug_state();
 	vmx_event_save_vectoring(v);
