@@ -156,9 +156,11 @@ void vmx_pio_done(struct vcpu *vc, const struct vm_exit *exit);
 /* --- vmx_task.c --- */
 void vmx_task_switch(struct vcpu *vc, struct vm_exit *out);
 
-/* --- vmx.c --- */
+/* --- vmx_tlb.c; more of it in vmx_tlb.h --- */
 /* Drops this vCPU's translations of linear addresses on this CPU. */
 void vmx_flush_linear(const struct vmx_vcpu *v);
+
+/* --- vmx.c --- */
 /* An exit whose reason says that the entry failed on what the VMCS holds. */
 void vmx_entry_failed(struct vcpu *vc, u32 reason, struct vm_exit *out);
 

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who invalidates which translations and when. A VM's translations of guest-physical addresses are
+ * tagged with its EPT pointer, a vCPU's of linear addresses with its VPID.
+ */
+#ifndef VMX_TLB_H
+#define VMX_TLB_H
+
+#include "vmx.h"
+
+/* A new VM: no CPU knows that its EPT root may have been another VM's. */
+void vmx_tlb_vm_init(struct vmx_vm *x);
+
+/* 0: none is left, or the CPU has none; that vCPU flushes at each entry: slow, not wrong. */
+u16 vmx_tlb_vpid_alloc(void);
+void vmx_tlb_vpid_free(u16 vpid);
+
+/* The vCPU is loaded on the CPU of this index, this one. True: it was last loaded on another. */
+bool vmx_tlb_load(struct vmx_vcpu *v, u32 cpu);
+
+/* INVEPT of this vCPU's VM, on this CPU. */
+void vmx_tlb_forget(struct vmx_vcpu *v);
+
+/* virt_ops.npt_flush */
+void vmx_npt_flush(struct vm *vm);
+
+/* Says that this CPU is in the guest, then looks for a flush: vmx_npt_flush() does the same in the
+ * other order, so one of the two sees the other. */
+static inline void vmx_tlb_enter(struct vmx_vcpu *v)
+{
+	__atomic_store_n(v->in_guest, v->vm, __ATOMIC_SEQ_CST);
+	if (UNLIKELY(*v->seen != __atomic_load_n(&v->vm->flush_generation, __ATOMIC_SEQ_CST)))
+		vmx_tlb_forget(v);
+}
+
+static inline void vmx_tlb_leave(const struct vmx_vcpu *v)
+{
+	__atomic_store_n(v->in_guest, NULL, __ATOMIC_RELEASE);
+}
+
+#endif
