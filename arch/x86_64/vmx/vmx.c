@@ -96,8 +96,7 @@ static void free_parts(struct vmx_vcpu *v)
 		frame_put(v->vmcs);
 	if (v->virtual_apic.v != 0)
 		frame_put(v->virtual_apic);
-	if (v->vpid != 0)
-		vmx_tlb_vpid_free(v->vpid);
+	vmx_tlb_vcpu_end(v);
 	if (v->arch.xsave != NULL && v->arch.xsave != (u8 *)v + VMX_XSAVE_OFFSET)
 		frame_put(virt_to_phys(v->arch.xsave));
 	frames_free_page(v);
@@ -114,7 +113,7 @@ static int alloc_parts(struct vmx_vcpu *v)
 		rc = frames_alloc(0, FRAME_ZERO, FRAME_NODE_ANY, &v->virtual_apic);
 	if (rc != 0)
 		return rc;
-	v->vpid = vmx_tlb_vpid_alloc();
+	vmx_tlb_vcpu_init(v);
 	v->arch.xsave = (u8 *)v + VMX_XSAVE_OFFSET;
 	if (size <= PAGE_SIZE - VMX_XSAVE_OFFSET)
 		return 0;
@@ -134,7 +133,6 @@ static int vmx_vcpu_create(struct vcpu *vc)
 	if (v == NULL)
 		return -TERN_ENOMEM;
 	v->vm = vc->vm->arch;
-	v->cpu = CPUS_MAX;
 	rc = alloc_parts(v);
 	if (rc != 0) {
 		free_parts(v);

@@ -20,7 +20,7 @@ void vmx_tlb_vm_init(struct vmx_vm *x)
 	x->flush_generation = 1; /* seen[] is 0 */
 }
 
-u16 vmx_tlb_vpid_alloc(void)
+static u16 vpid_alloc(void)
 {
 	if ((vmx_caps.proc2.use & PROC2_VPID) == 0)
 		return 0;
@@ -33,9 +33,16 @@ u16 vmx_tlb_vpid_alloc(void)
 	return 0;
 }
 
-void vmx_tlb_vpid_free(u16 vpid)
+void vmx_tlb_vcpu_init(struct vmx_vcpu *v)
 {
-	__atomic_fetch_and(&vpids[vpid / 64], ~(1ul << vpid % 64), __ATOMIC_ACQ_REL);
+	v->cpu = CPUS_MAX; /* none: the VPID's last owner left translations on some */
+	v->vpid = vpid_alloc();
+}
+
+void vmx_tlb_vcpu_end(const struct vmx_vcpu *v)
+{
+	if (v->vpid != 0)
+		__atomic_fetch_and(&vpids[v->vpid / 64], ~(1ul << v->vpid % 64), __ATOMIC_ACQ_REL);
 }
 
 void vmx_flush_linear(const struct vmx_vcpu *v)
@@ -58,7 +65,7 @@ bool vmx_tlb_load(struct vmx_vcpu *v, u32 cpu)
 
 void vmx_tlb_forget(struct vmx_vcpu *v)
 {
-	u32 generation = __atomic_load_n(&v->vm->flush_generation, __ATOMIC_SEQ_CST);
+	u64 generation = __atomic_load_n(&v->vm->flush_generation, __ATOMIC_SEQ_CST);
 
 	vmcs_invept(v->vm->ept_pointer);
 	__atomic_store_n(v->seen, generation, __ATOMIC_RELEASE);
@@ -67,7 +74,8 @@ void vmx_tlb_forget(struct vmx_vcpu *v)
 void vmx_npt_flush(struct vm *vm)
 {
 	struct vmx_vm *x = vm->arch;
-	u32 generation, self = pcpu_self()->index;
+	u32 self = pcpu_self()->index;
+	u64 generation;
 
 	if (x == NULL)
 		return; /* it never ran */
@@ -78,6 +86,6 @@ void vmx_npt_flush(struct vm *vm)
 	/* A CPU that is not in the guest invalidates before it enters. */
 	for (u32 i = 0; i < pcpu_count(); i++)
 		while (i != self && __atomic_load_n(&cpus[i].in_guest, __ATOMIC_ACQUIRE) == x &&
-		       (s32)(__atomic_load_n(&x->seen[i], __ATOMIC_ACQUIRE) - generation) < 0)
+		       __atomic_load_n(&x->seen[i], __ATOMIC_ACQUIRE) < generation)
 			arch_relax();
 }

@@ -11,9 +11,11 @@
 /* A new VM: no CPU knows that its EPT root may have been another VM's. */
 void vmx_tlb_vm_init(struct vmx_vm *x);
 
-/* 0: none is left, or the CPU has none; that vCPU flushes at each entry: slow, not wrong. */
-u16 vmx_tlb_vpid_alloc(void);
-void vmx_tlb_vpid_free(u16 vpid);
+/* A new vCPU gets a VPID. 0: none is left, or the CPU has none; that vCPU flushes at each entry: slow,
+ * not wrong. */
+void vmx_tlb_vcpu_init(struct vmx_vcpu *v);
+/* It does not run any more; also one that vmx_tlb_vcpu_init() has not seen, all zero. */
+void vmx_tlb_vcpu_end(const struct vmx_vcpu *v);
 
 /* The vCPU is loaded on the CPU of this index, this one. True: it was last loaded on another. */
 bool vmx_tlb_load(struct vmx_vcpu *v, u32 cpu);
