@@ -31,7 +31,8 @@ void vmx_npt_flush(struct vm *vm);
 static inline void vmx_tlb_enter(struct vmx_vcpu *v)
 {
 	__atomic_store_n(v->in_guest, v->vm, __ATOMIC_SEQ_CST);
-	if (UNLIKELY(*v->seen != __atomic_load_n(&v->vm->flush_generation, __ATOMIC_SEQ_CST)))
+	if (UNLIKELY(__atomic_load_n(v->seen, __ATOMIC_RELAXED) !=
+		     __atomic_load_n(&v->vm->flush_generation, __ATOMIC_SEQ_CST)))
 		vmx_tlb_forget(v);
 }
 
