@@ -2,8 +2,10 @@
 # The tests. Each part of `make check` is a target of its own.
 
 # A test names the sources it links in its first lines: "links: hv/lib/toml.c tests/fake/fake_host.c",
-# and libraries of the host that judge it: "libs: -lZydis".
+# libraries of the host that judge it: "libs: -lZydis", and flags of its own: "flags: -include
+# tests/fake/fake_steps.h".
 links = $(shell sed -n 's/^.*links: *\(.*[^ */]\) *\(\*\/\)\?$$/\1/p' $(1))
+flags = $(shell sed -n 's/^\/\* flags: *\(.*[^ ]\) *\*\/$$/\1/p' $(1))
 libs = $(shell sed -n 's/^\/\* libs: *\(.*[^ ]\) *\*\/$$/\1/p' $(1))
 
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing -fwrapv \
@@ -20,7 +22,7 @@ define unit_rule
 $(B)/unit/$(1): tests/unit/$(1).c $(call links,tests/unit/$(1).c) $(HOST_HEADERS) | $(SETUP)
 	@mkdir -p $$(@D)
 	@echo "  HOSTCC  $$@"
-	@$(HOSTCC) $(HOST_CFLAGS) $(SAN) tests/unit/$(1).c $(call links,tests/unit/$(1).c) $(call libs,tests/unit/$(1).c) \
+	@$(HOSTCC) $(HOST_CFLAGS) $(SAN) $(call flags,tests/unit/$(1).c) tests/unit/$(1).c $(call links,tests/unit/$(1).c) $(call libs,tests/unit/$(1).c) \
 		-lcmocka -o $$@
 endef
 $(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))

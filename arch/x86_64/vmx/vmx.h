@@ -18,8 +18,8 @@ struct vmx_vm {
 	u64 efer_allowed;          /* (c) */
 	u64 xcr0_allowed;          /* (c) */
 	u8 phys_bits;              /* (c) */
-	u32 flush_generation;      /* (a) rises with each npt_flush() */
-	u32 seen[CPUS_MAX];        /* (a) generation that each CPU has last invalidated for */
+	u64 flush_generation;      /* (a) rises with each npt_flush(), and never wraps */
+	u64 seen[CPUS_MAX];        /* (a) generation that each CPU has last invalidated for */
 };
 _Static_assert(sizeof(struct vmx_vm) <= PAGE_SIZE, "one page a VM");
 
@@ -52,7 +52,7 @@ struct vmx_vcpu {
 	bool launched;
 	u32 cpu;                  /* index of the CPU that ran it last, CPUS_MAX: none */
 	struct vmx_vm **in_guest; /* of that CPU: says so while this vCPU is in the guest */
-	u32 *seen;                /* of that CPU in vm->seen */
+	u64 *seen;                /* of that CPU in vm->seen */
 	u64 until;                /* what the preemption timer was set for */
 	u64 host_rsp, tsc_offset; /* as the VMCS has them */
 	u64 cr0, cr4;             /* read shadows: what the guest wrote */
@@ -153,9 +153,11 @@ void vmx_pio_done(struct vcpu *vc, const struct vm_exit *exit);
 /* --- vmx_task.c --- */
 void vmx_task_switch(struct vcpu *vc, struct vm_exit *out);
 
-/* --- vmx.c --- */
+/* --- vmx_tlb.c; more of it in vmx_tlb.h --- */
 /* Drops this vCPU's translations of linear addresses on this CPU. */
 void vmx_flush_linear(const struct vmx_vcpu *v);
+
+/* --- vmx.c --- */
 /* An exit whose reason says that the entry failed on what the VMCS holds. */
 void vmx_entry_failed(struct vcpu *vc, u32 reason, struct vm_exit *out);
 
