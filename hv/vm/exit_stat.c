@@ -23,6 +23,7 @@ const char *exit_stat_name(enum exit_stat stat)
 		[STAT_TASK_SWITCH] = "task switch",
 		[STAT_DESCRIPTOR] = "descriptor table",
 		[STAT_TIMER] = "end of turn",
+		[STAT_APIC] = "local APIC",
 		[STAT_OTHER] = "other",
 	};
 

@@ -11,7 +11,9 @@
 #include <tern/arch.h>
 #include <tern/err.h>
 #include <tern/pcpu.h>
+#include <tern/vlapic.h>
 
+#define RFLAGS_IF     0x200u
 #define SIPI_SHIFT    12u /* of the vector: the page it starts in */
 #define SIPI_SELECTOR 8u
 
@@ -26,11 +28,25 @@ static void start(const struct virt_ops *ops, struct vcpu *vc, u32 vector)
 	struct vcpu_seg cs;
 
 	ops->vcpu_reset(vc);
+	vlapic_reset(vc, true);
 	ops->seg_get(vc, SEG_CS, &cs);
 	cs.selector = (u16)(vector << SIPI_SELECTOR);
 	cs.base = (u64)vector << SIPI_SHIFT;
 	ops->seg_set(vc, SEG_CS, &cs);
 	ops->reg_set(vc, REG_RIP, 0);
+}
+
+/* True when something ends the HLT that it is in. The loaded vCPU. */
+static bool wakes(const struct virt_ops *ops, struct vcpu *vc)
+{
+	const struct device *pic = vc->vm->platform.pic;
+
+	if (__atomic_exchange_n(&vc->event, 0, __ATOMIC_ACQ_REL) != 0 ||
+	    __atomic_load_n(&vc->requests, __ATOMIC_ACQUIRE) != 0)
+		return true;
+	if ((ops->reg_get(vc, REG_RFLAGS) & RFLAGS_IF) == 0)
+		return false;
+	return vlapic_wakes(vc) || (pic != NULL && vpic_asks(pic) && vlapic_takes_extint(vc));
 }
 
 /* True when what it waited for has come. The loaded vCPU. */
@@ -44,8 +60,7 @@ static bool ready(const struct virt_ops *ops, struct vcpu *vc)
 	case VCPU_STALLED:
 		break; /* it touches again what it could not have */
 	case VCPU_HALTED:
-		if (__atomic_exchange_n(&vc->event, 0, __ATOMIC_ACQ_REL) == 0 &&
-		    __atomic_load_n(&vc->requests, __ATOMIC_ACQUIRE) == 0)
+		if (!wakes(ops, vc))
 			return false;
 		break;
 	case VCPU_OFF:
@@ -60,6 +75,7 @@ static bool ready(const struct virt_ops *ops, struct vcpu *vc)
 		return false;
 	}
 	__atomic_store_n(&vc->state, VCPU_RUNNABLE, __ATOMIC_RELEASE);
+	__atomic_or_fetch(&vc->kick, KICK_LOOK, __ATOMIC_RELAXED);
 	return true;
 }
 
@@ -71,6 +87,7 @@ static bool init(const struct virt_ops *ops, struct vcpu *vc)
 		return false;
 	}
 	ops->vcpu_reset(vc);
+	vlapic_reset(vc, true);
 	__atomic_store_n(&vc->state, VCPU_OFF, __ATOMIC_RELEASE);
 	return false;
 }

@@ -15,6 +15,7 @@
 #include <tern/lib.h>
 #include <tern/log.h>
 #include <tern/pcpu.h>
+#include <tern/vlapic.h>
 
 #define LOW_RAM_END 0xa0000ull /* what a PC has below its video memory */
 #define HIGH_RAM    MiB(1)
@@ -100,6 +101,7 @@ static bool teardown_some(const struct virt_ops *ops, struct vm *vm)
 			continue;
 		timer_stop(&vm->vcpus[i]->timer);
 		ops->vcpu_destroy(vm->vcpus[i]);
+		vlapic_destroy(vm->vcpus[i]);
 		frames_free_page(vm->vcpus[i]);
 	}
 	if (vm->backend)
@@ -217,8 +219,11 @@ static int add_vcpu(const struct virt_ops *ops, struct vm *vm, u32 index)
 	vc->start_vector = VCPU_NO_START;
 	sched_vcpu_init(vc, vm->weight, vm->cap);
 	vcpu_run_init(vc);
-	rc = ops->vcpu_create(vc);
+	rc = vlapic_create(vc);
+	if (rc == 0)
+		rc = ops->vcpu_create(vc);
 	if (rc != 0) {
+		vlapic_destroy(vc);
 		frames_free_page(vc);
 		return rc;
 	}
@@ -285,6 +290,7 @@ static int load(const struct virt_ops *ops, struct vm *vm, const struct vm_confi
 	for (u32 i = 0; i < vm->vcpu_count; i++) {
 		ops->vcpu_load(vm->vcpus[i]);
 		ops->vcpu_reset(vm->vcpus[i]);
+		vlapic_reset(vm->vcpus[i], false);
 		if (i == 0)
 			mb1_guest_registers(ops, vm->vcpus[i], &start);
 		ops->vcpu_unload(vm->vcpus[i]);

@@ -149,7 +149,8 @@ struct virt_ops {         /* at most 24 functions, none NULL */
 	void (*skip)(struct vcpu *vc, const struct vm_exit *exit);
 	/* Finishes an EXIT_PIO: IN's value into AL, AX or EAX, or the string element; then skip. */
 	void (*pio_done)(struct vcpu *vc, const struct vm_exit *exit);
-	/* Delivers an exception, now (vcpu_run merges it with what was under way, SDM vol. 3A 6.15). */
+	/* Delivers an exception, now (vcpu_run merges it with what was under way, SDM vol. 3A 6.15), or an
+	 * NMI when it is not blocked. EVENT_INTERRUPT: one may wait in its local APIC or the 8259. */
 	void (*inject)(struct vcpu *vc, const struct vcpu_event *event);
 	/* No CPU uses a stale second-level translation of the VM after it returns. */
 	void (*npt_flush)(struct vm *vm);

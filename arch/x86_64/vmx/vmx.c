@@ -96,8 +96,6 @@ static void free_parts(struct vmx_vcpu *v)
 {
 	if (v->vmcs.v != 0)
 		frame_put(v->vmcs);
-	if (v->virtual_apic.v != 0)
-		frame_put(v->virtual_apic);
 	vmx_tlb_vcpu_end(v);
 	if (v->arch.xsave != NULL && v->arch.xsave != (u8 *)v + VMX_XSAVE_OFFSET)
 		frame_put(virt_to_phys(v->arch.xsave));
@@ -111,8 +109,6 @@ static int alloc_parts(struct vmx_vcpu *v)
 	int rc;
 
 	rc = frames_alloc(0, FRAME_ZERO, FRAME_NODE_ANY, &v->vmcs);
-	if (rc == 0 && (vmx_caps.proc.use & PROC_TPR_SHADOW) != 0)
-		rc = frames_alloc(0, FRAME_ZERO, FRAME_NODE_ANY, &v->virtual_apic);
 	if (rc != 0)
 		return rc;
 	vmx_tlb_vcpu_init(v);
@@ -166,11 +162,9 @@ static void vmx_vcpu_reset(struct vcpu *vc)
 	vmx_switch_reset(&v->arch);
 	v->arch.gpr[REG_RDX] = cpuid(1, 0).eax;
 	v->arch.pending.type = v->interrupt.type = EVENT_NONE;
-	v->arch.nmi_pending = v->triple_fault = v->attention = false;
+	v->arch.nmi_pending = v->triple_fault = false;
+	v->attention = true; /* whatever its APIC had is to be looked at anew */
 	v->vectoring.info = 0;
-	v->cr8 = 0;
-	if (v->virtual_apic.v != 0)
-		arch_zero_page(phys_to_virt(v->virtual_apic));
 	vmcs_reset_guest(v);
 	guest_msr_reset(vc, &vmx_msr_backend);
 	vmx_switch_in(&v->arch);
@@ -186,7 +180,7 @@ static void vmx_vcpu_load(struct vcpu *vc)
 		vmcs_clear(v->vmcs); /* gives it a state (SDM vol. 3C 25.11.3) */
 	vmcs_load(v->vmcs);
 	if (!v->ready)
-		vmcs_init(v);
+		vmcs_init(vc);
 	v->ready = v->loaded = true;
 	if (vmx_tlb_load(v, pc->index))
 		vmcs_set_host(pc);

@@ -43,7 +43,6 @@ struct vmx_vcpu {
 	struct vcpu_arch arch; /* what vcpu.arch points to */
 	struct vmx_vm *vm;     /* (c) */
 	hpa_t vmcs;            /* (c) */
-	hpa_t virtual_apic;    /* (c) 0: no TPR shadow */
 	u16 vpid;              /* (c) 0: none */
 	bool ready;            /* (o) the VMCS has its constant fields */
 	bool loaded;           /* (o) it is current on this CPU */
@@ -57,9 +56,11 @@ struct vmx_vcpu {
 	u64 host_rsp, tsc_offset; /* as the VMCS has them */
 	u64 cr0, cr4;             /* read shadows: what the guest wrote */
 	u32 proc_controls;        /* as the VMCS has them */
-	u8 cr8;                   /* without TPR shadow */
+	bool apicv;               /* the CPU delivers interrupts by itself: vmx_apic.c */
+	u8 threshold;             /* of the TPR, as the VMCS has it */
+	u64 eoi_exits[4];         /* as the VMCS has them */
 	struct vmx_vectoring vectoring;
-	struct vcpu_event interrupt; /* waits for RFLAGS.IF */
+	struct vcpu_event interrupt; /* its delivery was put off: it has left the APIC */
 	bool triple_fault;
 	struct vmx_string string;
 	u64 msr_value; /* what RDMSR reads: here and not on the stack, whose guard costs more */
@@ -78,7 +79,7 @@ static inline struct vmx_vcpu *vmx_of(const struct vcpu *vc)
 void vmcs_clear(hpa_t vmcs);
 void vmcs_load(hpa_t vmcs);
 /* Fills the current VMCS, but for what vmcs_reset_guest() and vmcs_set_host() write. */
-void vmcs_init(struct vmx_vcpu *v);
+void vmcs_init(struct vcpu *vc);
 void vmcs_reset_guest(struct vmx_vcpu *v);
 /* Host state that differs from CPU to CPU. */
 void vmcs_set_host(const struct pcpu *pc);
@@ -134,6 +135,15 @@ void vmx_event_block_nmi(void);
 MUST_CHECK bool vmx_event_prepare(struct vcpu *vc);
 void vmx_event_window(struct vmx_vcpu *v, u32 control, bool on);
 void vmx_event_exception(struct vcpu *vc, struct vm_exit *out);
+
+/* --- vmx_apic.c --- */
+/* Puts an interrupt that waits into the VMCS; open: the guest can take one now. True: one waits for the
+ * window. */
+MUST_CHECK bool vmx_apic_put(struct vcpu *vc, bool open);
+/* msr_backend.apic */
+MUST_CHECK int vmx_apic_msr(struct vcpu *vc, u32 msr, bool write, u64 *value);
+/* EOI-induced exit, APIC write, TPR below threshold. */
+void vmx_apic_exit(struct vcpu *vc, u32 reason);
 
 /* --- vmx_exit.c --- */
 void vmx_exit_decode(struct vcpu *vc, u32 reason, struct vm_exit *out);

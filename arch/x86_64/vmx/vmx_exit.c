@@ -141,12 +141,18 @@ static OWN_FRAME void decode_rest(struct vcpu *vc, u32 reason, struct vm_exit *o
 		vmx_event_exception(vc, out);
 		return;
 	case EXIT_REASON_INTR_WINDOW:
-		vmx_event_window(v, PROC_INTR_WINDOW, false);
+		v->attention = true;
 		vcpu_count_as(vc, STAT_IRQ_WINDOW);
 		return;
 	case EXIT_REASON_NMI_WINDOW:
-		vmx_event_window(v, PROC_NMI_WINDOW, false);
+		v->attention = true;
 		vcpu_count_as(vc, STAT_IRQ_WINDOW);
+		return;
+	case EXIT_REASON_TPR:
+	case EXIT_REASON_EOI:
+	case EXIT_REASON_APIC_WRITE:
+		vcpu_count_as(vc, STAT_APIC);
+		vmx_apic_exit(vc, reason);
 		return;
 	case EXIT_REASON_TRIPLE_FAULT:
 		out->kind = EXIT_SHUTDOWN;
