@@ -187,6 +187,12 @@ static void vioapic_reset(struct device *d)
 
 static void vioapic_destroy(struct device *d)
 {
+	lock_token token = lock_take(&d->vm->bus.lock);
+
+	/* Timers of other devices may still set lines. */
+	if (d->vm->platform.ioapic == d)
+		d->vm->platform.ioapic = NULL;
+	lock_release(&d->vm->bus.lock, token);
 	frames_free_page(vioapic_of(d));
 }
 

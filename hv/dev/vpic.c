@@ -345,6 +345,12 @@ static void vpic_reset(struct device *d)
 
 static void vpic_destroy(struct device *d)
 {
+	lock_token token = lock_take(&d->vm->bus.lock);
+
+	/* Timers of other devices may still set lines. */
+	if (d->vm->platform.pic == d)
+		d->vm->platform.pic = NULL;
+	lock_release(&d->vm->bus.lock, token);
 	frames_free_page(vpic_of(d));
 }
 
