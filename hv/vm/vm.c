@@ -231,6 +231,17 @@ static int add_vcpu(const struct virt_ops *ops, struct vm *vm, u32 index)
 	return 0;
 }
 
+static int add_devices(struct vm *vm)
+{
+	static int (*const create[])(struct vm *vm, struct dev_bus *bus) = {
+		vpic_create, vioapic_create, vpit_create, exitport_create};
+	int rc = vuart_create(vm, &vm->bus, &vm->platform.uart);
+
+	for (u32 i = 0; rc == 0 && i < ARRAY_SIZE(create); i++)
+		rc = create[i](vm, &vm->bus);
+	return rc;
+}
+
 static int add_parts(const struct virt_ops *ops, struct vm *vm, u64 memory)
 {
 	int rc = gmem_create(&vm->mem, ops->npt_format(), flush, vm);
@@ -244,11 +255,7 @@ static int add_parts(const struct virt_ops *ops, struct vm *vm, u64 memory)
 	vm->backend = true;
 	for (u32 i = 0; rc == 0 && i < vm->vcpu_count; i++)
 		rc = add_vcpu(ops, vm, i);
-	if (rc == 0)
-		rc = vuart_create(vm, &vm->bus, &vm->platform.uart);
-	if (rc == 0)
-		rc = exitport_create(vm, &vm->bus);
-	return rc;
+	return rc == 0 ? add_devices(vm) : rc;
 }
 
 static int find_module(const char *name, const struct boot_module **out, char *why, size_t size)

@@ -12,6 +12,7 @@
 #include <tern/frames.h>
 #include <tern/scrub.h>
 #include <tern/vcpu_loop.h>
+#include <tern/vlapic.h>
 #include <tern/timer.h>
 #include <tern/trace.h>
 
@@ -316,4 +317,41 @@ void fake_vm_end(void)
 	while (vm_idle_work() || scrub_some(64))
 		;
 	REQUIRE(vm_get(0) == NULL && fake_virt_objects == 0);
+}
+
+/* --- the local APIC that its guests do not have --- */
+
+int vlapic_create(struct vcpu *vc)
+{
+	(void)vc;
+	return 0;
+}
+
+void vlapic_destroy(struct vcpu *vc)
+{
+	(void)vc;
+}
+
+void vlapic_reset(struct vcpu *vc, bool init)
+{
+	(void)vc;
+	(void)init;
+}
+
+bool vlapic_wakes(struct vcpu *vc)
+{
+	(void)vc;
+	return false;
+}
+
+bool vlapic_takes_extint(const struct vcpu *vc)
+{
+	(void)vc;
+	return false;
+}
+
+void vlapic_send(struct vm *vm, const struct apic_message *m)
+{
+	(void)vm;
+	(void)m;
 }
