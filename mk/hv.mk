@@ -12,7 +12,7 @@ HV_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mcmodel=kernel 
 	-fwrapv -fno-delete-null-pointer-checks -ffunction-sections -fdata-sections \
 	-fstack-protector-strong -mstack-protector-guard=tls -mstack-protector-guard-reg=fs \
 	-mstack-protector-guard-offset=40 -fcf-protection=none -fno-asynchronous-unwind-tables \
-	-ffile-prefix-map=$(CURDIR)=. $(WARN) -DTERN_DEBUG=$(DEBUG)
+	-ffile-prefix-map=$(CURDIR)=. $(WARN) -DTERN_DEBUG=$(DEBUG) -DTERN_COUNT=$(COUNT)
 HV_INC := -Iinclude -I.
 HV_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections \
 	--no-warn-rwx-segments --build-id=none

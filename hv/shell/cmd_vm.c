@@ -306,6 +306,30 @@ const char *complete_exits(int arg, u32 i)
 	return arg == 1 ? vm_name(i) : NULL;
 }
 
+static void show_exit(struct vm *vm, enum exit_stat stat)
+{
+	u64 count = 0, ticks = 0, ops[OP_COUNT] = {0};
+
+	for (u32 i = 0; i < vm->vcpu_count; i++) {
+		const struct exit_count *c = &vm->vcpus[i]->exits[stat];
+
+		count += __atomic_load_n(&c->count, __ATOMIC_RELAXED);
+		ticks += __atomic_load_n(&c->ticks, __ATOMIC_RELAXED);
+		for (u32 o = 0; o < OP_COUNT; o++)
+			ops[o] += __atomic_load_n(&c->ops[o], __ATOMIC_RELAXED);
+	}
+	if (count == 0)
+		return;
+	console_printf("%-18s %14llu %16llu %10llu", exit_stat_name(stat),
+		       (unsigned long long)count, (unsigned long long)ticks,
+		       (unsigned long long)(ticks / count));
+	/* In tenths: an exit that sometimes needs one more shows. */
+	for (u32 o = 0; TERN_COUNT && o < OP_COUNT; o++)
+		console_printf(" %5llu.%llu", (unsigned long long)(ops[o] / count),
+			       (unsigned long long)(ops[o] * 10 / count % 10));
+	console_printf("\n");
+}
+
 int cmd_exits(int argc, char **argv)
 {
 	struct vm *vm;
@@ -315,21 +339,10 @@ int cmd_exits(int argc, char **argv)
 	vm = named(argv[1]);
 	if (vm == NULL)
 		return 0;
-	console_printf("%-18s %14s %16s %10s\n", "exit", "count", "ticks", "per exit");
-	for (u32 k = 0; k < STAT_COUNT; k++) {
-		u64 count = 0, ticks = 0;
-
-		for (u32 i = 0; i < vm->vcpu_count; i++) {
-			const struct exit_count *c = &vm->vcpus[i]->exits[k];
-
-			count += __atomic_load_n(&c->count, __ATOMIC_RELAXED);
-			ticks += __atomic_load_n(&c->ticks, __ATOMIC_RELAXED);
-		}
-		if (count != 0)
-			console_printf("%-18s %14llu %16llu %10llu\n", exit_stat_name(k),
-				       (unsigned long long)count, (unsigned long long)ticks,
-				       (unsigned long long)(ticks / count));
-	}
+	console_printf("%-18s %14s %16s %10s%s\n", "exit", "count", "ticks", "per exit",
+		       TERN_COUNT ? "  VMREAD VMWRITE   WRMSR" : "");
+	for (u32 k = 0; k < STAT_COUNT; k++)
+		show_exit(vm, k);
 	return 0;
 }
 

@@ -26,7 +26,7 @@ static OWN_FRAME enum exit_next port_io(const struct virt_ops *ops, struct vcpu 
 	struct exit_pio *pio = &e->pio;
 
 	if (pio->in)
-		pio->value = (u32)bus_read(&vc->vm->bus, DEV_PORT, pio->port, pio->width, NULL);
+		pio->value = bus_in(&vc->vm->bus, pio->port, pio->width);
 	else
 		bus_write(&vc->vm->bus, DEV_PORT, pio->port, pio->width, pio->value, NULL);
 	ops->pio_done(vc, e);

@@ -2,6 +2,8 @@
 /* The names of exits, as the shell shows them. */
 #include <tern/vm.h>
 
+u32 op_counts[OP_COUNT];
+
 const char *exit_stat_name(enum exit_stat stat)
 {
 	static const char *const names[STAT_COUNT] = {

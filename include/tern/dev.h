@@ -63,6 +63,8 @@ MUST_CHECK int bus_add(struct dev_bus *bus, enum dev_space space, u64 base, u64 
 u64 bus_read(struct dev_bus *bus, enum dev_space space, u64 addr, u32 width, bool *hit);
 void bus_write(struct dev_bus *bus, enum dev_space space, u64 addr, u32 width, u64 value,
 	       bool *hit);
+/* bus_read() of ports: what guests do most. */
+u32 bus_in(struct dev_bus *bus, u16 port, u32 width);
 /* Puts every device into its state after power-on / destroys every device. No vCPU runs. */
 void bus_reset(struct dev_bus *bus);
 /* Does what dev_request_work() asked for. Takes the bus lock. A CPU that runs one of the VM's vCPUs. */

@@ -38,6 +38,7 @@ VCPU_LOOP_INLINE void vcpu_loop_count(struct vcpu *vc, u64 ticks)
 	/* Only the owner writes; an aligned store of 64 bits is one that others can read. */
 	c->count++;
 	c->ticks += ticks;
+	op_count_take(c->ops);
 }
 
 /* True: the vCPU wants to go on. Otherwise its state says for what it waits. */

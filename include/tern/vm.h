@@ -8,6 +8,7 @@
 
 #include <tern/dev.h>
 #include <tern/gmem.h>
+#include <tern/op_count.h>
 #include <tern/platform.h>
 #include <tern/sched.h>
 #include <tern/types.h>
@@ -45,7 +46,8 @@ enum exit_stat {
 const char *exit_stat_name(enum exit_stat stat);
 
 struct exit_count {
-	u64 count, ticks; /* (o) TSC ticks from exit to the next entry */
+	u64 count, ticks;  /* (o) TSC ticks from exit to the next entry */
+	u64 ops[OP_COUNT]; /* (o) in builds that count them */
 };
 
 enum vcpu_state {
