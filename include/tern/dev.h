@@ -80,9 +80,9 @@ void bus_destroy(struct dev_bus *bus);
 MUST_CHECK int exitport_create(struct vm *vm, struct dev_bus *bus);
 
 /*
- * A 16550 without interrupts (hv/dev/vuart.c). Lines of output go to the log as "[vm NAME] text", as
- * many a second as a serial console can show; all output goes to a ring of VUART_RING bytes.
- * Errors as above.
+ * A 16550 at line IRQ_UART (hv/dev/vuart.c), which a VM without a chipset does not have. Lines of output
+ * go to the log as "[vm NAME] text", as many a second as a serial console can show; all output goes to a
+ * ring of VUART_RING bytes. Errors as above.
  */
 #define VUART_BASE 0x3f8u
 #define VUART_LEN  8u
