@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # The tests. Each part of `make check` is a target of its own.
 
-# A test names the sources it links in its first lines: "links: hv/lib/toml.c tests/fake/fake_host.c",
-# and libraries of the host that judge it: "libs: -lZydis".
+# A test names the sources it links in its first lines: "links: hv/lib/toml.c tests/fake/fake_host.c"
+# (made ones by way of the variable: "$(B)/obj/dsdt.c"), and libraries of the host that judge it: "libs: -lZydis".
 links = $(shell sed -n 's/^.*links: *\(.*[^ */]\) *\(\*\/\)\?$$/\1/p' $(1))
 libs = $(shell sed -n 's/^\/\* libs: *\(.*[^ ]\) *\*\/$$/\1/p' $(1))
 
