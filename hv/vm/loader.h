@@ -12,6 +12,13 @@ struct loader {
 	size_t why_size;
 };
 
+/* A file that goes to the guest beside the kernel. */
+struct guest_module {
+	const void *data;
+	u64 len;
+	const char *name, *args; /* its string is "name args" */
+};
+
 /* Writes the sentence; returns -TERN_EINVAL. */
 MUST_CHECK int loader_refuse(const struct loader *l, const char *fmt, ...) PRINTF(2, 3);
 

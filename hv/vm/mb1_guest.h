@@ -3,11 +3,14 @@
 #ifndef HV_VM_MB1_GUEST_H
 #define HV_VM_MB1_GUEST_H
 
+#include "loader.h"
+
+#include <tern/elf.h>
 #include <tern/gmem.h>
 #include <tern/types.h>
 #include <tern/virt.h>
 
-#define MB1_SEGMENTS_MAX 16u
+#define MB1_SEGMENTS_MAX ELF_SEGMENTS_MAX
 
 struct mb1_segment {
 	u32 gpa;
@@ -29,18 +32,12 @@ struct mb1_image {
 MUST_CHECK int mb1_guest_check(const void *file, size_t len, struct mb1_image *image, char *why,
 			       size_t why_size);
 
-struct mb1_module {
-	const void *data;
-	u64 len;
-	const char *name, *args; /* the module's string is "name args" */
-};
-
 struct mb1_boot {
 	const void *file;
 	size_t len;
 	const char *cmdline;
 	u32 module_count;
-	const struct mb1_module *modules;
+	const struct guest_module *modules;
 };
 
 /* Where the guest starts. */
