@@ -26,27 +26,41 @@ struct input {
 /* --- what is in the file --- */
 
 /* The header may be cut behind its checksum by the end of the file: the addresses then read as 0. */
-static int find_header(const struct input *in, struct mb1_header *h, u32 *offset)
+static bool find_header(const u8 *file, size_t len, struct mb1_header *h, u32 *offset)
 {
 	const u32 least = 3 * sizeof(u32);
-	u64 end = min_u64(in->len, MB1_HEADER_SEARCH);
+	u64 end = min_u64(len, MB1_HEADER_SEARCH);
 
 	for (u32 at = 0; at + least <= end; at += MB1_HEADER_ALIGN) {
 		memset(h, 0, sizeof(*h));
-		memcpy(h, in->bytes + at, min_u64(sizeof(*h), in->len - at));
-		if (h->magic != MB1_HEADER_MAGIC || h->magic + h->flags + h->checksum != 0)
-			continue;
-		if ((h->flags & MB1_NEED_MASK & ~(MB1_NEED_PAGES | MB1_NEED_MEMORY)) != 0)
-			return loader_refuse(&in->l,
-					     "its Multiboot header wants features 0x%x that Tern "
-					     "does not offer",
-					     h->flags & MB1_NEED_MASK);
-		if ((h->flags & MB1_ADDRESSES) != 0 && in->len - at < sizeof(*h))
-			return loader_refuse(&in->l, "its Multiboot header is cut");
+		memcpy(h, file + at, min_u64(sizeof(*h), len - at));
 		*offset = at;
-		return 0;
+		if (h->magic == MB1_HEADER_MAGIC && h->magic + h->flags + h->checksum == 0)
+			return true;
 	}
-	return loader_refuse(&in->l, "it has no Multiboot 1 header in its first 8 KiB");
+	return false;
+}
+
+bool mb1_guest_is(const void *file, size_t len)
+{
+	struct mb1_header h;
+	u32 offset;
+
+	return find_header(file, len, &h, &offset);
+}
+
+static int read_header(const struct input *in, struct mb1_header *h, u32 *offset)
+{
+	if (!find_header(in->bytes, in->len, h, offset))
+		return loader_refuse(&in->l, "it has no Multiboot 1 header in its first 8 KiB");
+	if ((h->flags & MB1_NEED_MASK & ~(MB1_NEED_PAGES | MB1_NEED_MEMORY)) != 0)
+		return loader_refuse(&in->l,
+				     "its Multiboot header wants features 0x%x that Tern does not "
+				     "offer",
+				     h->flags & MB1_NEED_MASK);
+	if ((h->flags & MB1_ADDRESSES) != 0 && in->len - *offset < sizeof(*h))
+		return loader_refuse(&in->l, "its Multiboot header is cut");
+	return 0;
 }
 
 static int add_segment(const struct input *in, struct mb1_image *image, const struct mb1_segment *s)
@@ -135,7 +149,7 @@ int mb1_guest_check(const void *file, size_t len, struct mb1_image *image, char 
 	int rc;
 
 	memset(image, 0, sizeof(*image));
-	rc = find_header(&in, &h, &offset);
+	rc = read_header(&in, &h, &offset);
 	if (rc != 0)
 		return rc;
 	rc = (h.flags & MB1_ADDRESSES) != 0 ? read_addresses(&in, &h, offset, image)

@@ -25,6 +25,9 @@ struct mb1_image {
 	struct mb1_segment segments[MB1_SEGMENTS_MAX];
 };
 
+/* True when the file has a Multiboot 1 header. */
+bool mb1_guest_is(const void *file, size_t len);
+
 /*
  * Reads headers only: what of the file goes where. 0, or -TERN_EINVAL and a sentence in why. Segments
  * neither overlap nor wrap; whether the guest has memory there is not checked. Pure.
