@@ -269,7 +269,7 @@ static int find_module(const char *name, const struct boot_module **out, char *w
 static int load(const struct virt_ops *ops, struct vm *vm, const struct vm_config *c, char *why,
 		size_t size)
 {
-	struct mb1_module modules[MODULES_MAX];
+	struct guest_module modules[MODULES_MAX];
 	const struct boot_module *kernel, *m;
 	struct mb1_start start;
 	struct mb1_boot boot = {.cmdline = c->cmdline != NULL ? c->cmdline : "",
@@ -281,7 +281,7 @@ static int load(const struct virt_ops *ops, struct vm *vm, const struct vm_confi
 	for (u32 i = 0; rc == 0 && i < c->module_count; i++) {
 		rc = find_module(c->modules[i], &m, why, size);
 		if (rc == 0)
-			modules[i] = (struct mb1_module){.data = phys_to_virt(hpa(m->base)),
+			modules[i] = (struct guest_module){.data = phys_to_virt(hpa(m->base)),
 							 .len = m->len,
 							 .name = m->name,
 							 .args = m->args};
