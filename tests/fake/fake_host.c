@@ -13,7 +13,7 @@
 
 u64 fake_tsc, fake_tsc_step = 100, fake_tsc_hz = 1000000000;
 u64 fake_armed[CPUS_MAX];
-u32 fake_kicks;
+u32 fake_kicks, fake_randoms;
 void (*fake_kicked)(u32 cpu);
 void (*fake_relaxed)(void);
 jmp_buf fake_panic_jmp;
@@ -25,6 +25,7 @@ static char log_text[65536];
 static size_t log_len;
 static struct pcpu cpus[CPUS_MAX];
 static u32 cpu_count = 1;
+static u64 random_last;
 static _Thread_local u32 cpu_now;
 static _Thread_local bool irqs = true;
 
@@ -42,6 +43,8 @@ void fake_reset(void)
 	fake_kicks = 0;
 	fake_kicked = NULL;
 	fake_relaxed = NULL;
+	fake_randoms = UINT32_MAX;
+	random_last = 0;
 	irqs = true;
 	fake_cpus(1);
 	fake_cpu_set(0);
@@ -152,6 +155,16 @@ void arch_kick(struct pcpu *pc)
 u32 arch_stop_others(void)
 {
 	return 0;
+}
+
+bool arch_random(u64 *out)
+{
+	if (fake_randoms == 0)
+		return false;
+	if (fake_randoms != UINT32_MAX)
+		fake_randoms--;
+	*out = ++random_last;
+	return true;
 }
 
 void arch_cache_flush(void)
