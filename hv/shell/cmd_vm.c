@@ -89,6 +89,8 @@ static bool set_option(char *word, struct vm_config *c)
 		return str_to_size(value, &c->memory) == 0;
 	if (strcmp(word, "kernel") == 0)
 		c->kernel = value;
+	else if (strcmp(word, "initrd") == 0)
+		c->initrd = value;
 	else if (strcmp(word, "cmdline") == 0)
 		c->cmdline = value;
 	else if (strcmp(word, "modules") == 0)
@@ -157,6 +159,23 @@ static int vm_do_stop(struct vm *vm, UNUSED int argc, char **argv)
 static int vm_do_kill(struct vm *vm, UNUSED int argc, char **argv)
 {
 	return change(vm, vm_destroy, argv[1]);
+}
+
+static int reset(struct vm_locked l)
+{
+	return vm_reset(l, "reset by the operator");
+}
+
+static int vm_do_reset(struct vm *vm, UNUSED int argc, char **argv)
+{
+	return change(vm, reset, argv[1]);
+}
+
+/* The power button: whether it has an effect is the guest's affair. */
+static int vm_do_shutdown(struct vm *vm, UNUSED int argc, UNUSED char **argv)
+{
+	vpm_power_button(vm->platform.pm);
+	return 0;
 }
 
 static int vm_do_pause(struct vm *vm, UNUSED int argc, char **argv)
@@ -259,11 +278,12 @@ static const struct action {
 	int argc; /* 0: checks itself */
 	bool takes_vm;
 } actions[] = {
-	{"console", vm_console, 3, true},  {"create", vm_make, 0, false},
-	{"info", vm_info, 3, true},        {"kill", vm_do_kill, 3, true},
-	{"list", vm_list, 2, false},       {"pause", vm_do_pause, 3, true},
-	{"resume", vm_do_resume, 3, true}, {"send", vm_send, 0, true},
-	{"start", vm_do_start, 3, true},   {"stats", vm_stats, 3, true},
+	{"console", vm_console, 3, true}, {"create", vm_make, 0, false},
+	{"info", vm_info, 3, true},       {"kill", vm_do_kill, 3, true},
+	{"list", vm_list, 2, false},      {"pause", vm_do_pause, 3, true},
+	{"reset", vm_do_reset, 3, true},  {"resume", vm_do_resume, 3, true},
+	{"send", vm_send, 0, true},       {"shutdown", vm_do_shutdown, 3, true},
+	{"start", vm_do_start, 3, true},  {"stats", vm_stats, 3, true},
 	{"stop", vm_do_stop, 3, true},
 };
 

@@ -120,18 +120,6 @@ static OWN_FRAME enum exit_next pause_loop(const struct virt_ops *ops, struct vc
 	return NEXT_YIELD;
 }
 
-/* INIT: the first vCPU would begin at the reset vector, where a bare guest has nothing. */
-static OWN_FRAME enum exit_next reset(const struct virt_ops *ops, struct vcpu *vc)
-{
-	if (vc->index == 0) {
-		vm_kill(vc->vm, "reset by the guest");
-		return NEXT_WAIT;
-	}
-	ops->vcpu_reset(vc);
-	set_state(vc, VCPU_OFF);
-	return NEXT_WAIT;
-}
-
 /* What ends the VM. */
 static OWN_FRAME enum exit_next fatal(struct vcpu *vc, const struct vm_exit *e)
 {
@@ -163,7 +151,8 @@ enum exit_next exit_handle(const struct virt_ops *ops, struct vcpu *vc, struct v
 	case EXIT_PAUSE:
 		return pause_loop(ops, vc, e);
 	case EXIT_RESET:
-		return reset(ops, vc);
+		vcpu_init(vc);
+		return NEXT_ENTER;
 	case EXIT_SHUTDOWN:
 	case EXIT_FAILED:
 	case EXIT_UNKNOWN:

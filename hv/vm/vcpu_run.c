@@ -80,10 +80,10 @@ static bool ready(const struct virt_ops *ops, struct vcpu *vc)
 }
 
 /* INIT: the first vCPU would begin at the reset vector, where only firmware is. */
-static bool init(const struct virt_ops *ops, struct vcpu *vc)
+static bool take_init(const struct virt_ops *ops, struct vcpu *vc)
 {
 	if (vc->index == 0) {
-		vm_kill(vc->vm, "reset by the guest");
+		vm_reset_requested(vc->vm);
 		return false;
 	}
 	ops->vcpu_reset(vc);
@@ -99,7 +99,7 @@ bool vcpu_look(const struct virt_ops *ops, struct vcpu *vc)
 	if (__atomic_load_n(&vc->vm->work, __ATOMIC_RELAXED) != 0)
 		dev_work(vc->vm);
 	if ((requests & REQUEST_INIT) != 0)
-		return init(ops, vc);
+		return take_init(ops, vc);
 	if ((requests & REQUEST_NMI) != 0)
 		ops->inject(vc, &(struct vcpu_event){.type = EVENT_NMI});
 	ops->inject(vc, &(struct vcpu_event){.type = EVENT_INTERRUPT});
@@ -175,6 +175,16 @@ void vcpu_init(struct vcpu *vc)
 {
 	if (__atomic_load_n(&vc->state, __ATOMIC_ACQUIRE) != VCPU_OFF)
 		request(vc, REQUEST_INIT);
+}
+
+void vcpu_run_reset(struct vcpu *vc)
+{
+	timer_stop(&vc->timer);
+	vc->wake_at = UINT64_MAX;
+	vc->stalled = false;
+	vc->start_vector = VCPU_NO_START;
+	vc->kick = vc->requests = vc->event = 0;
+	__atomic_store_n(&vc->state, VCPU_OFF, __ATOMIC_RELEASE);
 }
 
 static void timer_due(struct timer *t)

@@ -10,11 +10,13 @@
 #include <tern/timer.h>
 #include <tern/types.h>
 
+struct virtio_device;
 struct vm;
 
 /* (c) once the VM runs; NULL: the VM has none. */
 struct platform {
 	struct device *uart, *pic, *ioapic, *pit, *rtc, *pm, *pci;
+	struct virtio_device *balloon;
 };
 
 /* Interrupt lines: 0 to 15 are the ISA bus's, to the 8259 pair and to the I/O APIC's pin of the same
