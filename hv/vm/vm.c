@@ -270,9 +270,9 @@ static int load(const struct virt_ops *ops, struct vm *vm, const struct vm_confi
 		rc = find_module(c->modules[i], &m, why, size);
 		if (rc == 0)
 			modules[i] = (struct guest_module){.data = phys_to_virt(hpa(m->base)),
-							 .len = m->len,
-							 .name = m->name,
-							 .args = m->args};
+							   .len = m->len,
+							   .name = m->name,
+							   .args = m->args};
 	}
 	if (rc != 0)
 		return rc;
