@@ -133,9 +133,10 @@ static int load_fadt(const struct loader *l)
 		.x_pm_tmr = port(tmr, VACPI_PM_TMR_LEN, VACPI_ACCESS_32),
 		.p_lvl2_lat = VACPI_NO_C2,
 		.p_lvl3_lat = VACPI_NO_C3,
+		.century = VACPI_CENTURY,
 		.iapc_boot_arch = VACPI_LEGACY_DEVICES | VACPI_NO_VGA,
 		.flags = VACPI_WBINVD | VACPI_PROC_C1 | VACPI_NO_SLEEP_BUTTON | VACPI_NO_RTC_WAKE |
-			 VACPI_RESET_REG_SUP,
+			 VACPI_TMR_VAL_EXT | VACPI_RESET_REG_SUP,
 		.reset_reg = port(RESET_PORT, sizeof(u8), VACPI_ACCESS_8),
 		.reset_value = VACPI_RESET_VALUE,
 		.minor = VACPI_FADT_MINOR,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The SMBIOS tables of a VM (DMTF DSP0134). Only the 64-bit entry point is there: Linux looks for it first,
- * since 4.0, and the older one could not tell more.
+ * and the older one could not tell more.
  */
 #include "smbios_guest.h"
 

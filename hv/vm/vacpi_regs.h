@@ -59,6 +59,7 @@ _Static_assert(sizeof(struct vacpi_gas) == 12, "ACPI 6.5, 5.2.3.2");
 #define VACPI_PM_TMR_AT       8u
 #define VACPI_NO_C2           101u  /* a latency above 100 us: there is no C2 */
 #define VACPI_NO_C3           1001u /* above 1000 us: no C3 */
+#define VACPI_CENTURY         0x32u /* the RTC register that holds it */
 #define VACPI_RESET_VALUE     6u
 #define VACPI_LEGACY_DEVICES  (1u << 0) /* iapc_boot_arch; bit 1, an 8042, and 5, no RTC, stay 0 */
 #define VACPI_NO_VGA          (1u << 2)
@@ -66,6 +67,7 @@ _Static_assert(sizeof(struct vacpi_gas) == 12, "ACPI 6.5, 5.2.3.2");
 #define VACPI_PROC_C1         (1u << 2)
 #define VACPI_NO_SLEEP_BUTTON (1u << 5)
 #define VACPI_NO_RTC_WAKE     (1u << 6)
+#define VACPI_TMR_VAL_EXT     (1u << 8) /* the PM timer has 32 bits */
 #define VACPI_RESET_REG_SUP   (1u << 10)
 struct vacpi_fadt {
 	struct vacpi_header header;

@@ -88,7 +88,7 @@ static void test_parsed(void **state)
 	assert_int_equal(info.pm1a_cnt, 0x604);
 	assert_int_equal(info.pm1b_cnt, 0);
 	assert_int_equal(info.pm_timer_port, 0x608);
-	assert_false(info.pm_timer_32bit);
+	assert_true(info.pm_timer_32bit);
 	assert_int_equal(info.smi_cmd, 0);
 	assert_int_equal(info.reset_reg.space, ACPI_SPACE_IO);
 	assert_int_equal(info.reset_reg.addr, 0xcf9);
@@ -135,6 +135,7 @@ static void test_fields(void **state)
 	/* A fixed power button (bit 4 clear), no fixed sleep button, no 8042, no VGA, an RTC. */
 	assert_int_equal(fadt.flags & 0x00100430, 0x420);
 	assert_int_equal(fadt.iapc_boot_arch, 5);
+	assert_int_equal(fadt.century, 0x32);
 	assert_int_equal(fadt.facs % 64, 0);
 	assert_memory_equal(rom + fadt.facs - GUEST_ACPI, "FACS\100\0\0\0", 8);
 	assert_int_equal(fadt.dsdt, fadt.x_dsdt);
