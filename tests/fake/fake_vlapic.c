@@ -16,7 +16,7 @@ bool sipi_busy;
 
 void vcpu_kick(struct vcpu *vc)
 {
-	kicks[vc->index]++;
+	__atomic_fetch_add(&kicks[vc->index], 1, __ATOMIC_RELAXED);
 }
 
 void vcpu_nmi(struct vcpu *vc)

@@ -18,8 +18,9 @@
 		if (!(cond))     \
 			abort(); \
 	} while (0)
-#define X2 (XAPIC ^ X2APIC)
-#define EN (XAPIC & X2APIC & 0x800)
+#define STEPS_MAX 400u
+#define X2        (XAPIC ^ X2APIC)
+#define EN        (XAPIC & X2APIC & 0x800)
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
@@ -170,7 +171,7 @@ static void count(struct vcpu *vc)
 		REQUIRE(get(vc, TMCCT) <= vlapic_get(vc->lapic, TMICT));
 }
 
-static void step(void)
+static struct vcpu *step(void)
 {
 	u32 op = (u32)take(1);
 	/* The last four are in the second x2APIC cluster. */
@@ -234,16 +235,16 @@ static void step(void)
 		go_on(vc);
 		break;
 	}
+	return vc;
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	begin(data, size);
-	while (left > 0) {
-		step();
-		for (u32 i = 0; i < CPUS; i++)
-			check(&vcpus[i]);
-	}
+	for (u32 n = 0; n < STEPS_MAX && left > 0; n++)
+		check(step());
+	for (u32 i = 0; i < CPUS; i++)
+		check(&vcpus[i]);
 	for (u32 i = 0; i < CPUS; i++)
 		while (vlapic_enabled(&vcpus[i]) && vlapic_in_service(&vcpus[i]) != NONE)
 			vlapic_eoi(&vcpus[i]);

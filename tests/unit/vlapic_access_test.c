@@ -248,6 +248,7 @@ static void test_written(UNUSED void **state)
 
 	page[TPR / 4] = 0xffffff20;
 	vlapic_written(v1, TPR);
+	assert_int_equal(page[PPR / 4], 0x20);
 	assert_int_equal(get(v1, TPR), 0x20);
 	assert_int_equal(get(v1, PPR), 0x20);
 	page[LVT_TIMER / 4] = 0xffffffff & ~(MASKED | DL_MODE);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* links: arch/x86_64/guest/vlapic.c arch/x86_64/guest/vlapic_access.c arch/x86_64/guest/vlapic_send.c arch/x86_64/guest/vlapic_timer.c tests/fake/fake_vlapic.c tests/fake/fake_frames.c tests/fake/fake_host.c */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include <tern/arch.h>
@@ -250,6 +252,7 @@ static void test_x2apic_icr(UNUSED void **state)
 	assert_int_equal(wrmsr(&vcpus[7], 0x80f, 0xff), 0);
 	assert_int_equal(wrmsr(v1, X2_ICR, 0x600000041), 0);
 	assert_int_equal(wrmsr(v1, X2_ICR, 0x700000041), 0);
+	assert_int_equal(kicks[7], 0);
 	assert_int_equal(takers(0x41), 0);
 	/* EOI by MSR: zero only. */
 	message(1, 0x41, true);
@@ -282,18 +285,71 @@ static void test_msi(UNUSED void **state)
 	assert_int_equal(takers(0x41), 2);
 	vlapic_msi(&vm, 0xfee01000, 0x400);
 	assert_int_equal(nmis[1], 1);
+	vlapic_msi(&vm, 0xfee01008, 0x400);
+	assert_int_equal(nmis[1], 2);
 	vlapic_msi(&vm, 0xfed01000, 0x41);
 	vlapic_msi(&vm, 0x1fee01000, 0x41);
 	vlapic_msi(&vm, 0xfef01000, 0x41);
 	assert_int_equal(takers(0x41), 0);
 }
 
+/* Posts each vector of one parity, again only once it has been seen. */
+#define ROUNDS 1000u
+
+static u32 seen[256];
+
+static void *post(void *arg)
+{
+	u32 parity = (u32)(uintptr_t)arg;
+
+	for (u32 round = 1; round <= ROUNDS; round++) {
+		for (u32 v = 16 + parity; v < 256; v += 2)
+			message(1, (u8)v, round % 2 == 0);
+		for (u32 v = 16 + parity; v < 256; v += 2)
+			while (__atomic_load_n(&seen[v], __ATOMIC_ACQUIRE) < round)
+				arch_relax();
+	}
+	return NULL;
+}
+
+/* Others post while the owner takes: none is lost, and none comes twice. */
+static void test_posting_at_once(UNUSED void **state)
+{
+	pthread_t threads[2];
+	u32 count = 0;
+
+	memset(seen, 0, sizeof(seen));
+	for (uintptr_t i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, post, (void *)i), 0);
+	while (count < 240 * ROUNDS) {
+		int vector = pending(v1);
+
+		if (vector == NONE) {
+			arch_relax();
+			continue;
+		}
+		vlapic_accept(v1, vector);
+		vlapic_eoi(v1);
+		__atomic_fetch_add(&seen[vector], 1, __ATOMIC_RELEASE);
+		count++;
+	}
+	for (u32 i = 0; i < 2; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	assert_int_equal(pending(v1), NONE);
+	for (u32 v = 16; v < 256; v++) {
+		assert_int_equal(seen[v], ROUNDS);
+		assert_int_equal(eois[v], ROUNDS / 2);
+	}
+	assert_int_equal(kicks[1], 240 * ROUNDS);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(physical), T(logical), T(lowest_priority), T(other_deliveries),
-		T(extint),   T(icr),     T(x2apic_icr),      T(msi),
+		T(physical),         T(logical), T(lowest_priority),
+		T(other_deliveries), T(extint),  T(icr),
+		T(x2apic_icr),       T(msi),     T(posting_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,7 @@ static void test_modes(UNUSED void **state)
 	assert_int_equal(rdmsr(vc, 0x80d), 0x10004);
 	assert_int_equal(rdmsr(vc, 0x832), 0x44);
 	assert_int_equal(rdmsr(vc, X2_ICR), 0);
+	assert_int_equal(((u32 *)phys_to_virt(vlapic_page(vc)))[ICR_HIGH / 4], 0);
 	assert_int_equal(vc->wake_at, fake_tsc + 10000);
 	assert_int_equal(pending(vc), 0x61);
 	/* Off: it forgets, and nothing arrives. */

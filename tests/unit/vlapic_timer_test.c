@@ -154,6 +154,7 @@ static void test_periodic_too_fast(UNUSED void **state)
 		assert_true(v1->wake_at >= before + 20000);
 		assert_true(v1->wake_at < before + 20000 + 7);
 		assert_int_equal((v1->wake_at - start) % 7, 0);
+		assert_int_equal(get(v1, TMCCT), 7);
 		fake_tsc += 3;
 		assert_int_equal(get(v1, TMCCT), 4);
 	}

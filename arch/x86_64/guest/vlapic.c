@@ -110,14 +110,16 @@ static void set_bits(struct vlapic *l, u32 at, u32 bits, u32 level)
 	vlapic_put(l, tmr, (vlapic_get(l, tmr) & ~bits) | (level & bits));
 }
 
-static __attribute__((noinline)) void take_posted(struct vlapic *l, u32 w)
+static __attribute__((noinline)) void take_posted(struct vlapic *l)
 {
-	u64 bits = __atomic_exchange_n(&l->posted[w], 0, __ATOMIC_SEQ_CST);
-	u64 level = __atomic_load_n(&l->level[w], __ATOMIC_RELAXED);
-	u32 at = LAPIC_IRR + 2 * w * LAPIC_REG_STEP;
+	for (u32 w = 0; w < ARRAY_SIZE(l->posted); w++) {
+		u64 bits = __atomic_exchange_n(&l->posted[w], 0, __ATOMIC_SEQ_CST);
+		u64 level = __atomic_load_n(&l->level[w], __ATOMIC_RELAXED);
+		u32 at = LAPIC_IRR + 2 * w * LAPIC_REG_STEP;
 
-	set_bits(l, at, (u32)bits, (u32)level);
-	set_bits(l, at + LAPIC_REG_STEP, (u32)(bits >> 32), (u32)(level >> 32));
+		set_bits(l, at, (u32)bits, (u32)level);
+		set_bits(l, at + LAPIC_REG_STEP, (u32)(bits >> 32), (u32)(level >> 32));
+	}
 }
 
 static __attribute__((noinline)) void take_timer(struct vcpu *vc, u64 now)
@@ -136,12 +138,15 @@ static __attribute__((noinline)) void take_timer(struct vcpu *vc, u64 now)
 int vlapic_sync(struct vcpu *vc, u64 now)
 {
 	struct vlapic *l = vc->lapic;
+	u64 *p = l->posted;
 
 	if (UNLIKELY(now >= l->timer.due))
 		take_timer(vc, now);
-	for (u32 w = 0; w < ARRAY_SIZE(l->posted); w++)
-		if (UNLIKELY(__atomic_load_n(&l->posted[w], __ATOMIC_RELAXED) != 0))
-			take_posted(l, w);
+	if (UNLIKELY((__atomic_load_n(&p[0], __ATOMIC_RELAXED) |
+		      __atomic_load_n(&p[1], __ATOMIC_RELAXED) |
+		      __atomic_load_n(&p[2], __ATOMIC_RELAXED) |
+		      __atomic_load_n(&p[3], __ATOMIC_RELAXED)) != 0))
+		take_posted(l);
 	return vlapic_highest(l, LAPIC_IRR);
 }
 
