@@ -269,7 +269,7 @@ int vpci_create(struct vm *vm, struct dev_bus *bus)
 		frames_free_page(p);
 		return rc;
 	}
-	/* From here on the bus destroys it. */
+	/* From here on the bus destroys it: last of the three, because its range is the lowest. */
 	vm->platform.pci = &p->ports;
 	fill(&p->host);
 	p->slots[0] = &p->host;

@@ -32,44 +32,42 @@ void fake_mem_write(struct vm *vm, u64 at, u32 width, u64 value)
 	bus_write(&vm->bus, DEV_MEM, at, width, value, NULL);
 }
 
-/* The offset in the BAR that a virtio capability names. */
-static u64 part(struct fake_driver *d, u8 type)
+static void find_parts(struct fake_driver *d)
 {
 	u32 at = fake_pci_read(d->vm, d->slot, PCI_CAPABILITY_LIST, 1);
 
-	for (u32 i = 0; at != 0 && i < 48; i++) {
-		if (fake_pci_read(d->vm, d->slot, at, 1) == PCI_CAP_ID_VNDR &&
-		    fake_pci_read(d->vm, d->slot, at + VIRTIO_PCI_CAP_CFG_TYPE, 1) == type)
-			return d->bar +
-			       fake_pci_read(d->vm, d->slot, at + VIRTIO_PCI_CAP_OFFSET, 4);
-		at = fake_pci_read(d->vm, d->slot, at + 1, 1);
+	for (; at != 0; at = fake_pci_read(d->vm, d->slot, at + 1, 1)) {
+		u32 type = fake_pci_read(d->vm, d->slot, at + VIRTIO_PCI_CAP_CFG_TYPE, 1);
+
+		if (fake_pci_read(d->vm, d->slot, at, 1) == PCI_CAP_ID_VNDR && type < 6)
+			d->parts[type] = d->bar + fake_pci_read(d->vm, d->slot,
+								at + VIRTIO_PCI_CAP_OFFSET, 4);
 	}
-	return 0;
 }
 
 u32 fake_common_read(struct fake_driver *d, u32 reg, u32 width)
 {
-	return (u32)fake_mem_read(d->vm, part(d, VIRTIO_PCI_CAP_COMMON_CFG) + reg, width);
+	return (u32)fake_mem_read(d->vm, d->parts[VIRTIO_PCI_CAP_COMMON_CFG] + reg, width);
 }
 
 void fake_common_write(struct fake_driver *d, u32 reg, u32 width, u32 value)
 {
-	fake_mem_write(d->vm, part(d, VIRTIO_PCI_CAP_COMMON_CFG) + reg, width, value);
+	fake_mem_write(d->vm, d->parts[VIRTIO_PCI_CAP_COMMON_CFG] + reg, width, value);
 }
 
 u32 fake_config_read(struct fake_driver *d, u32 offset, u32 width)
 {
-	return (u32)fake_mem_read(d->vm, part(d, VIRTIO_PCI_CAP_DEVICE_CFG) + offset, width);
+	return (u32)fake_mem_read(d->vm, d->parts[VIRTIO_PCI_CAP_DEVICE_CFG] + offset, width);
 }
 
 void fake_config_write(struct fake_driver *d, u32 offset, u32 width, u32 value)
 {
-	fake_mem_write(d->vm, part(d, VIRTIO_PCI_CAP_DEVICE_CFG) + offset, width, value);
+	fake_mem_write(d->vm, d->parts[VIRTIO_PCI_CAP_DEVICE_CFG] + offset, width, value);
 }
 
 u32 fake_isr(struct fake_driver *d)
 {
-	return (u32)fake_mem_read(d->vm, part(d, VIRTIO_PCI_CAP_ISR_CFG), 1);
+	return (u32)fake_mem_read(d->vm, d->parts[VIRTIO_PCI_CAP_ISR_CFG], 1);
 }
 
 u8 fake_status(struct fake_driver *d)
@@ -118,6 +116,7 @@ bool fake_driver_start(struct fake_driver *d, struct vm *vm, u32 slot, u64 featu
 	d->features = features | 1ull << VIRTIO_F_VERSION_1;
 	d->bar = fake_pci_read(vm, slot, PCI_BASE_ADDRESS_0, 4) & ~15u;
 	fake_pci_write(vm, slot, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	find_parts(d);
 	if (!negotiate(d))
 		return false;
 	queues = fake_common_read(d, VIRTIO_PCI_COMMON_NUMQ, 2);
@@ -196,7 +195,7 @@ void fake_avail(struct fake_driver *d, u32 queue, u16 head)
 
 void fake_kick(struct fake_driver *d, u32 queue)
 {
-	fake_mem_write(d->vm, part(d, VIRTIO_PCI_CAP_NOTIFY_CFG) + queue * 4, 2, queue);
+	fake_mem_write(d->vm, d->parts[VIRTIO_PCI_CAP_NOTIFY_CFG] + queue * 4, 2, queue);
 }
 
 void fake_post(struct fake_driver *d, u32 queue, u16 head)

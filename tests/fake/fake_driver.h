@@ -20,9 +20,10 @@ struct fake_driver {
 	u64 bar;
 	u16 size; /* of the queues, at most 256 */
 	u64 features;
+	u64 parts[6]; /* where the capabilities say that the structures are, by their type */
 };
 
-/* Registers of the BAR; where the parts are is found by the capabilities. */
+/* Registers of the BAR, after fake_driver_start(). */
 u32 fake_common_read(struct fake_driver *d, u32 reg, u32 width);
 void fake_common_write(struct fake_driver *d, u32 reg, u32 width, u32 value);
 u32 fake_config_read(struct fake_driver *d, u32 offset, u32 width);
