@@ -206,12 +206,14 @@ static void arm(struct vpit *p)
 static void expired(struct timer *t)
 {
 	struct vpit *p = t->arg;
-	struct dev_bus *bus = &p->dev[0].vm->bus;
-	lock_token token = lock_take(&bus->lock);
+	struct vm *vm = p->dev[0].vm;
+	lock_token token = lock_take(&vm->bus.lock);
 
 	deliver(p, ticks_now(PIT_HZ));
-	arm(p);
-	lock_release(&bus->lock, token);
+	/* A VM that has died may lie around for long: it costs its node no interrupts. */
+	if (__atomic_load_n(&vm->state, __ATOMIC_RELAXED) != VM_STOPPED)
+		arm(p);
+	lock_release(&vm->bus.lock, token);
 }
 
 static void set_gate(struct channel *c, bool high, u64 now)

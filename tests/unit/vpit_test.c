@@ -395,6 +395,13 @@ static void test_reset_and_no_room(void **state)
 	pass(100000);
 	assert_int_equal(news(), 0);
 	assert_int_equal(in(0x61) & 0x2f, 0x20);
+	/* A VM that has died: one more interrupt of the timer, and no other. */
+	out(0x43, 0x34);
+	out16(0x40, 1000);
+	vm.state = VM_STOPPED;
+	pass(100000);
+	assert_int_equal(news(), 1);
+	assert_int_equal(fake_armed[0], UINT64_MAX);
 	/* Destroyed while it runs: teardown looks for the timer. */
 	out(0x43, 0x34);
 	out16(0x40, 1000);
