@@ -2,7 +2,7 @@
 # Tern: `make help` lists the targets. Everything made lies in build/ (or B=DIR).
 #
 # Variants, each in a folder of its own: DEBUG=1 (lock ranks, poisoning, debug assertions),
-# CC=clang.
+# CC=clang, COUNT=1 (counts VMREADs and the like, for make bench).
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
@@ -12,8 +12,11 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 DEBUG ?= 0
+COUNT ?= 0
 ifeq ($(DEBUG),1)
 B ?= build/debug
+else ifeq ($(COUNT),1)
+B ?= build/count
 else ifneq ($(findstring clang,$(CC)),)
 B ?= build/clang
 else
@@ -60,6 +63,7 @@ debug: ## boot a debug build in QEMU with gdb attached (Ctrl-D in gdb ends both)
 	@tests/rig/debug build/debug
 
 bench: $(B)/tern.iso guests ## measure the budgets; prints a table, writes build/bench.json
+	@$(MAKE) --no-print-directory COUNT=1 B=$(B)/count guests $(B)/count/tern.iso
 	@$(PYTHON) tests/bench/bench.py --build $(B) --out build/bench.json
 
 format: $(SETUP) ## format all C files in place

@@ -146,19 +146,41 @@ static bool set_vm_kernel(struct config *c, const struct toml_value *v)
 	return set_file(v->str, this_vm(c)->kernel);
 }
 
-static bool set_vm_modules(struct config *c, const struct toml_value *v)
+static bool set_vm_initrd(struct config *c, const struct toml_value *v)
+{
+	return set_file(v->str, this_vm(c)->initrd);
+}
+
+/* An array of at most max texts. */
+static bool set_list(const struct toml_value *v, char out[][CONFIG_VM_FILE_MAX], u32 max,
+		     u32 *count)
 {
 	const char *item = v->str;
 
-	if (v->count > CONFIG_VM_MODULES)
+	if (v->count > max)
 		return false;
 	for (u32 i = 0; i < v->count; i++) {
-		if (!set_file(item, this_vm(c)->modules[i]))
+		if (!set_file(item, out[i]))
 			return false;
 		item += strlen(item) + 1;
 	}
-	this_vm(c)->module_count = v->count;
+	*count = v->count;
 	return true;
+}
+
+static bool set_vm_modules(struct config *c, const struct toml_value *v)
+{
+	return set_list(v, this_vm(c)->modules, CONFIG_VM_MODULES, &this_vm(c)->module_count);
+}
+
+static bool set_vm_disks(struct config *c, const struct toml_value *v)
+{
+	return set_list(v, this_vm(c)->disks, CONFIG_VM_DISKS, &this_vm(c)->disk_count);
+}
+
+static bool set_vm_nics(struct config *c, const struct toml_value *v)
+{
+	return set_list(v, this_vm(c)->nics, CONFIG_VM_NICS, &this_vm(c)->nic_count);
 }
 
 static bool set_vm_cmdline(struct config *c, const struct toml_value *v)
@@ -203,7 +225,12 @@ static const struct rule {
 	{VM_ROWS, "cap", TOML_INT, set_vm_cap, "an integer from 0 (none) to 100"},
 	{VM_ROWS, "kernel", TOML_STRING, set_vm_kernel, "a boot module's name"},
 	{VM_ROWS, "modules", TOML_ARRAY, set_vm_modules, "an array of at most 8 boot modules"},
-	{VM_ROWS, "cmdline", TOML_STRING, set_vm_cmdline, "a string of at most 255 bytes"},
+	{VM_ROWS, "initrd", TOML_STRING, set_vm_initrd, "a boot module's name"},
+	{VM_ROWS, "disks", TOML_ARRAY, set_vm_disks,
+	 "an array of at most 4 strings such as \"root.img size=4GiB ro\""},
+	{VM_ROWS, "nics", TOML_ARRAY, set_vm_nics,
+	 "an array of at most 4 strings such as \"default mac=02:00:00:00:00:01\""},
+	{VM_ROWS, "cmdline", TOML_STRING, set_vm_cmdline, "a string of at most 511 bytes"},
 	{VM_ROWS, "autostart", TOML_BOOL, set_vm_autostart, "true or false"},
 };
 

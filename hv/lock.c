@@ -63,29 +63,35 @@ static void lock_taken(struct spinlock *lock, struct pcpu *pc)
 		rank_push(pc, lock);
 }
 
+bool lock_wait(struct spinlock *lock, u32 ticket)
+{
+	/* Without this test a CPU would wait for itself, silently, for ever. */
+	if (!lock_ignored() && lock_held(lock))
+		panic("lock \"%s\" is taken twice by CPU %u", lock->name, pcpu_self()->index);
+	while (__atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE) != ticket) {
+		if (lock_ignored())
+			return false;
+		arch_relax();
+	}
+	return true;
+}
+
 lock_token lock_take(struct spinlock *lock)
 {
 	lock_token token = {.irqs_were_on = arch_irq_off()};
-	struct pcpu *pc;
+	struct pcpu *pc = pcpu_self();
 	u32 ticket;
 
-	if (lock_ignored())
-		return token;
-	pc = pcpu_self();
-	/* Without this test a CPU would wait for itself, silently, for ever. */
-	if (lock_held(lock))
-		panic("lock \"%s\" is taken twice by CPU %u", lock->name, pc->index);
-	if (TERN_DEBUG) {
+	if (TERN_DEBUG && !lock_ignored()) {
+		if (lock_held(lock))
+			panic("lock \"%s\" is taken twice by CPU %u", lock->name, pc->index);
 		rank_check(pc, lock);
 		rank_check_room(pc, lock);
 	}
 	ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
-	while (__atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE) != ticket) {
-		if (lock_ignored())
-			return token;
-		arch_relax();
-	}
-	lock_taken(lock, pc);
+	if (LIKELY(__atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE) == ticket) ||
+	    lock_wait(lock, ticket))
+		lock_taken(lock, pc);
 	return token;
 }
 
@@ -111,16 +117,23 @@ bool lock_try(struct spinlock *lock, lock_token *token)
 	return false;
 }
 
+/* A panicking CPU releases what it never got. */
+static __attribute__((noinline)) void lock_not_held(const struct spinlock *lock)
+{
+	if (!lock_ignored())
+		panic("lock \"%s\" is released by a CPU that does not hold it", lock->name);
+}
+
 void lock_release(struct spinlock *lock, lock_token token)
 {
-	if (LIKELY(!lock_ignored())) {
-		if (!lock_held(lock))
-			panic("lock \"%s\" is released by a CPU that does not hold it", lock->name);
-		if (TERN_DEBUG)
+	if (LIKELY(lock_held(lock))) {
+		if (TERN_DEBUG && !lock_ignored())
 			rank_pop(pcpu_self(), lock);
 		__atomic_store_n(&lock->cpu, 0, __ATOMIC_RELAXED);
 		/* Only the holder writes owner. */
 		__atomic_store_n(&lock->owner, lock->owner + 1, __ATOMIC_RELEASE);
+	} else {
+		lock_not_held(lock);
 	}
 	if (token.irqs_were_on)
 		arch_irq_on();

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 # The tests. Each part of `make check` is a target of its own.
 
-# A test names the sources it links in its first lines: "links: hv/lib/toml.c tests/fake/fake_host.c",
-# and libraries of the host that judge it: "libs: -lZydis".
-links = $(shell sed -n 's/^.*links: *\(.*[^ */]\) *\(\*\/\)\?$$/\1/p' $(1))
+# A test names the sources it links in its first lines: "links: hv/lib/toml.c tests/fake/fake_host.c"
+# (made ones, and all of a node whose guests are scripts, by variables: "$(B)/obj/dsdt.c", "$(NODE)"), libraries of
+# the host that judge it: "libs: -lZydis", and flags of its own: "flags: -include tests/fake/fake_steps.h".
+links = $(eval LINKS := $(shell sed -n 's/^.*links: *\(.*[^ */]\) *\(\*\/\)\?$$/\1/p' $(1)))$(LINKS)
+flags = $(shell sed -n 's/^\/\* flags: *\(.*[^ ]\) *\*\/$$/\1/p' $(1))
 libs = $(shell sed -n 's/^\/\* libs: *\(.*[^ ]\) *\*\/$$/\1/p' $(1))
 
 HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing -fwrapv \
@@ -16,11 +18,26 @@ UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 FUZZ_RUNS ?= 200000
 
+NODE := $(sort $(wildcard hv/vm/*.c hv/dev/*.c hv/sched/*.c hv/mem/gmem*.c)) hv/mem/scrub.c hv/lib/elf.c \
+	hv/lib/str.c hv/lib/fmt.c hv/timer.c hv/trace.c hv/lock.c arch/x86_64/npt.c \
+	arch/x86_64/vmx/ept.c $(B)/obj/dsdt.c \
+	tests/fake/fake_virt.c tests/fake/fake_frames.c tests/fake/fake_host.c
+
+# A source is compiled once for all unit tests, but for one that has flags of its own.
+$(B)/host/%.o: %.c $(HOST_HEADERS) | $(SETUP)
+	@mkdir -p $(@D)
+	@echo "  HOSTCC  $<"
+	@$(HOSTCC) $(HOST_CFLAGS) $(SAN) -c $< -o $@
+$(B)/host/$(B)/%.o: $(B)/%.c | $(SETUP)
+	@mkdir -p $(@D)
+	@$(HOSTCC) $(HOST_CFLAGS) $(SAN) -c $< -o $@
+unit_parts = $(if $(call flags,$(1)),$(call links,$(1)),$(patsubst %.c,$(B)/host/%.o,$(call links,$(1))))
+
 define unit_rule
-$(B)/unit/$(1): tests/unit/$(1).c $(call links,tests/unit/$(1).c) $(HOST_HEADERS) | $(SETUP)
+$(B)/unit/$(1): tests/unit/$(1).c $$(call unit_parts,tests/unit/$(1).c) $(HOST_HEADERS) | $(SETUP)
 	@mkdir -p $$(@D)
-	@echo "  HOSTCC  $$@"
-	@$(HOSTCC) $(HOST_CFLAGS) $(SAN) tests/unit/$(1).c $(call links,tests/unit/$(1).c) $(call libs,tests/unit/$(1).c) \
+	@echo "  HOSTLD  $$@"
+	@$(HOSTCC) $(HOST_CFLAGS) $(SAN) $(call flags,tests/unit/$(1).c) $$(filter %.c %.o,$$^) $(call libs,tests/unit/$(1).c) \
 		-lcmocka -o $$@
 endef
 $(foreach t,$(UNIT),$(eval $(call unit_rule,$(t))))

@@ -2,7 +2,8 @@
 # ternboot.efi: GNU-EFI's start-up code, our loader, and the parts of hv/lib that it shares, all
 # compiled again as position-independent code with UEFI's 16-bit characters.
 
-EFI_C := $(sort $(wildcard boot/efi/*.c)) hv/lib/mem.c hv/lib/str.c hv/lib/fmt.c hv/lib/toml.c
+EFI_C := $(sort $(wildcard boot/efi/*.c)) hv/lib/elf.c hv/lib/mem.c hv/lib/str.c hv/lib/fmt.c \
+	hv/lib/toml.c
 EFI_OBJ := $(EFI_C:%.c=$(B)/efi/%.o)
 
 # GNU_EFI_USE_MS_ABI: firmware is called by its own convention directly, the compiler sees the types.

@@ -3,7 +3,7 @@
 
 HV_C := $(sort $(wildcard hv/*.c hv/*/*.c arch/x86_64/*.c arch/x86_64/*/*.c drivers/*.c boot/*.c))
 HV_S := $(sort $(wildcard boot/*.S arch/x86_64/*.S arch/x86_64/*/*.S))
-HV_OBJ := $(HV_C:%.c=$(B)/obj/%.o) $(HV_S:%.S=$(B)/obj/%.o) $(B)/obj/font.o $(B)/obj/version.o
+HV_OBJ := $(HV_C:%.c=$(B)/obj/%.o) $(HV_S:%.S=$(B)/obj/%.o) $(B)/obj/font.o $(B)/obj/dsdt.o $(B)/obj/version.o
 
 WARN := -Wall -Wextra -Wconversion -Wvla -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wimplicit-fallthrough -Wwrite-strings -Wundef -Werror
@@ -12,7 +12,7 @@ HV_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mcmodel=kernel 
 	-fwrapv -fno-delete-null-pointer-checks -ffunction-sections -fdata-sections \
 	-fstack-protector-strong -mstack-protector-guard=tls -mstack-protector-guard-reg=fs \
 	-mstack-protector-guard-offset=40 -fcf-protection=none -fno-asynchronous-unwind-tables \
-	-ffile-prefix-map=$(CURDIR)=. $(WARN) -DTERN_DEBUG=$(DEBUG)
+	-ffile-prefix-map=$(CURDIR)=. $(WARN) -DTERN_DEBUG=$(DEBUG) -DTERN_COUNT=$(COUNT)
 HV_INC := -Iinclude -I.
 HV_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --gc-sections \
 	--no-warn-rwx-segments --build-id=none
@@ -44,6 +44,15 @@ $(B)/obj/font.o: mk/font.py | $(SETUP)
 	@mkdir -p $(@D)
 	@$(PYTHON) mk/font.py $(FONT_PSF) > $(@:.o=.c)
 	@$(CC) $(HV_CFLAGS) $(HV_INC) -c $(@:.o=.c) -o $@
+
+# The DSDT of the VMs. Its header names iasl's version, no time: the same sources give the same bytes.
+$(B)/obj/dsdt.c: hv/vm/dsdt.asl mk/bytes.py | $(SETUP)
+	@mkdir -p $(@D)
+	@echo "  IASL    $<"
+	@iasl -vs -we -p $(@:.c=) $< > $(@:.c=.log) || { cat $(@:.c=.log) >&2; exit 1; }
+	@$(PYTHON) mk/bytes.py $(@:.c=.aml) dsdt_aml > $@
+$(B)/obj/dsdt.o: $(B)/obj/dsdt.c
+	@$(CC) $(HV_CFLAGS) $(HV_INC) -c $< -o $@
 
 # Two links: the first tells the addresses of the functions, the second holds the table of them that
 # backtraces use. The table comes after all code, so that the addresses do not move.

@@ -3,6 +3,7 @@
 #ifndef X86_H
 #define X86_H
 
+#include <tern/op_count.h>
 #include <tern/types.h>
 
 #include "x86_regs.h"
@@ -31,6 +32,7 @@ static inline u64 rdmsr(u32 msr)
 
 static inline void wrmsr(u32 msr, u64 v)
 {
+	op_count(OP_WRMSR);
 	__asm__ volatile("wrmsr" : : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
 }
 

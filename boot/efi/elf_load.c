@@ -7,47 +7,9 @@
 #include <boot/efi/elf_load.h>
 
 #include <abi/boot_info.h>
+#include <tern/elf.h>
 #include <tern/err.h>
 #include <tern/lib.h>
-
-/* System V gABI, chapter 4, "ELF Header", and chapter 5, "Program Header". */
-struct elf32_header {
-	u8 ident[16];
-	u16 type;
-	u16 machine;
-	u32 version;
-	u32 entry;
-	u32 phoff;
-	u32 shoff;
-	u32 flags;
-	u16 ehsize;
-	u16 phentsize;
-	u16 phnum;
-	u16 shentsize;
-	u16 shnum;
-	u16 shstrndx;
-};
-
-struct elf32_segment {
-	u32 type;
-	u32 offset;
-	u32 vaddr;
-	u32 paddr;
-	u32 filesz;
-	u32 memsz;
-	u32 flags;
-	u32 align;
-};
-
-_Static_assert(sizeof(struct elf32_header) == 52, "gABI");
-_Static_assert(sizeof(struct elf32_segment) == 32, "gABI");
-
-#define ELF_CLASS_32        1
-#define ELF_LITTLE_ENDIAN   1
-#define ELF_VERSION         1
-#define ELF_TYPE_EXECUTABLE 2
-#define ELF_MACHINE_386     3
-#define ELF_SEGMENT_LOAD    1
 
 struct input {
 	const u8 *bytes;
@@ -66,57 +28,28 @@ static int PRINTF(2, 3) refuse(const struct input *in, const char *fmt, ...)
 	return -TERN_EINVAL;
 }
 
-static int check_header(const struct input *in, struct elf32_header *h)
-{
-	static const u8 ident[7] = {
-		0x7f, 'E', 'L', 'F', ELF_CLASS_32, ELF_LITTLE_ENDIAN, ELF_VERSION,
-	};
-
-	if (in->len < sizeof(*h))
-		return refuse(in, "it has only %zu bytes", in->len);
-	memcpy(h, in->bytes, sizeof(*h));
-	if (memcmp(h->ident, ident, sizeof(ident)) != 0)
-		return refuse(in, "it is not a 32-bit little-endian ELF file");
-	if (h->type != ELF_TYPE_EXECUTABLE || h->machine != ELF_MACHINE_386)
-		return refuse(in, "it is ELF type %u for machine %u, not an executable for 386",
-			      h->type, h->machine);
-	if (h->phentsize != sizeof(struct elf32_segment))
-		return refuse(in, "its program headers have %u bytes, not 32", h->phentsize);
-	if ((u64)h->phoff + (u64)h->phnum * h->phentsize > in->len)
-		return refuse(in, "its program headers lie past its end: the file was cut");
-	return 0;
-}
-
 /* Adds one loadable segment; they come in the order of their addresses (gABI, chapter 5). */
-static int add_segment(const struct input *in, const struct elf32_segment *p, struct elf_load *e)
+static int add_segment(const struct input *in, const struct elf_program *p, struct elf_load *e)
 {
 	const u64 end = e->link_base + e->image_size;
 
-	if (e->count == ELF_LOAD_SEGMENTS_MAX)
-		return refuse(in, "it has more than %u segments", ELF_LOAD_SEGMENTS_MAX);
-	if (p->filesz > p->memsz)
-		return refuse(in, "segment %u has %u bytes in the file but only %u in memory",
-			      e->count, p->filesz, p->memsz);
-	if ((u64)p->offset + p->filesz > in->len)
-		return refuse(in, "segment %u ends at byte %llu of %zu: the file was cut", e->count,
-			      (unsigned long long)p->offset + p->filesz, in->len);
 	if (e->count == 0) {
 		if (p->paddr % ELF_LOAD_ALIGN != 0)
-			return refuse(in, "it is linked for 0x%x, not for a multiple of 2 MiB",
-				      p->paddr);
+			return refuse(in, "it is linked for 0x%llx, not for a multiple of 2 MiB",
+				      (unsigned long long)p->paddr);
 		e->link_base = p->paddr;
 	} else if (p->paddr < end) {
-		return refuse(in, "segment %u, at 0x%x, lies below the end of the one before",
-			      e->count, p->paddr);
+		return refuse(in, "segment %u, at 0x%llx, lies below the end of the one before",
+			      e->count, (unsigned long long)p->paddr);
 	}
-	if ((u64)p->paddr + p->memsz - e->link_base > ELF_LOAD_IMAGE_MAX)
+	if (p->paddr + p->mem_len - e->link_base > ELF_LOAD_IMAGE_MAX)
 		return refuse(in, "segment %u ends more than 64 MiB behind the first", e->count);
 	e->segments[e->count++] = (struct elf_segment){
-		.file_off = p->offset,
-		.file_len = p->filesz,
+		.file_off = p->file_off,
+		.file_len = p->file_len,
 		.image_off = p->paddr - e->link_base,
 	};
-	e->image_size = (u64)p->paddr + p->memsz - e->link_base;
+	e->image_size = p->paddr + p->mem_len - e->link_base;
 	return 0;
 }
 
@@ -149,18 +82,12 @@ static int find_entry(const struct input *in, struct elf_load *e)
 int elf_load_check(const void *file, size_t len, struct elf_load *e, char *why, size_t why_size)
 {
 	const struct input in = {file, len, why, why_size};
-	struct elf32_header h;
-	int rc;
+	struct elf_file elf;
+	int rc = elf_read(file, len, ELF_32, &elf, why, why_size);
 
 	memset(e, 0, sizeof(*e));
-	rc = check_header(&in, &h);
-	for (u32 i = 0; rc == 0 && i < h.phnum; i++) {
-		struct elf32_segment p;
-
-		memcpy(&p, in.bytes + h.phoff + i * sizeof(p), sizeof(p));
-		if (p.type == ELF_SEGMENT_LOAD && p.memsz > 0)
-			rc = add_segment(&in, &p, e);
-	}
+	for (u32 i = 0; rc == 0 && i < elf.count; i++)
+		rc = add_segment(&in, &elf.load[i], e);
 	if (rc != 0)
 		return rc;
 	if (e->count == 0)

@@ -3,11 +3,12 @@
 #ifndef BOOT_EFI_ELF_LOAD_H
 #define BOOT_EFI_ELF_LOAD_H
 
+#include <tern/elf.h>
 #include <tern/types.h>
 
 #define ELF_LOAD_ALIGN        PAGE_2M_SIZE /* the image moves in steps of this */
 #define ELF_LOAD_IMAGE_MAX    MiB(64)
-#define ELF_LOAD_SEGMENTS_MAX 16u
+#define ELF_LOAD_SEGMENTS_MAX ELF_SEGMENTS_MAX
 
 struct elf_segment {
 	u64 file_off;

@@ -11,7 +11,15 @@ void bus_init(struct dev_bus *bus)
 {
 	bus->lock = (struct spinlock)SPINLOCK_INIT(RANK_BUS, "device bus");
 	bus->count = 0;
-	bus->last = 0;
+	memset(bus->hints, 0, sizeof(bus->hints));
+}
+
+static inline u8 *hint_of(struct dev_bus *bus, enum dev_space space, u64 addr)
+{
+	u32 at = space == DEV_PORT ? (u32)(addr >> 3) % (DEV_HINTS / 2)
+				   : DEV_HINTS / 2 + (u32)(addr >> PAGE_SHIFT) % (DEV_HINTS / 2);
+
+	return &bus->hints[at];
 }
 
 /* The first range of the table that ends behind addr. */
@@ -57,38 +65,35 @@ static __attribute__((noinline)) const struct dev_range *search(struct dev_bus *
 
 	if (i == bus->count || r->space != space || r->base > addr)
 		return NULL;
-	bus->last = i;
+	*hint_of(bus, space, addr) = (u8)i;
 	return r;
 }
 
 /* The range that holds addr, or NULL. Lock held. */
 static const struct dev_range *range_at(struct dev_bus *bus, enum dev_space space, u64 addr)
 {
-	const struct dev_range *r = &bus->ranges[bus->last];
+	const struct dev_range *r = &bus->ranges[*hint_of(bus, space, addr)];
 
 	/* Unused ones are empty. */
-	return LIKELY(r->space == space && addr - r->base < r->len) ? r : search(bus, space, addr);
-}
-
-/* True when one call of the device takes all width bytes at offset of its range. */
-static bool whole(const struct dev_range *r, u64 offset, u32 width)
-{
-	return r->len - offset >= width && width <= r->dev->ops->width_max;
+	return r->space == space && addr - r->base < r->len ? r : search(bus, space, addr);
 }
 
 /* How many bytes at addr one call of a device may have: all that are left, when the range and the
- * device take them. */
+ * device take them and a CPU has accesses of that width: it may have begun before the range. */
 static u32 piece(const struct dev_range *r, u64 addr, u32 left)
 {
+	u32 n;
+
 	if (r == NULL || r->len - (addr - r->base) < left)
 		return 1;
-	return left <= r->dev->ops->width_max ? left : r->dev->ops->width_max;
+	n = left <= r->dev->ops->width_max ? left : r->dev->ops->width_max;
+	return (n & (n - 1)) == 0 ? n : 1;
 }
 
-static u64 ones(u32 bytes)
-{
-	return bytes >= sizeof(u64) ? UINT64_MAX : (1ull << (bytes * 8)) - 1;
-}
+/* A mask for each width. */
+static const u64 ones[] = {0,          0xff,         0xffff,         0xffffff,
+			   0xffffffff, 0xffffffffff, 0xffffffffffff, 0xffffffffffffff,
+			   UINT64_MAX};
 
 /* Ports wrap at the end of their space, as the address lines of the bus do. */
 static u64 address(enum dev_space space, u64 addr)
@@ -108,7 +113,7 @@ static __attribute__((noinline)) u64 read_pieces(struct dev_bus *bus, enum dev_s
 		u64 part;
 
 		n = piece(r, a, width - done);
-		part = ones(n);
+		part = ones[n];
 		if (r != NULL) {
 			part &= r->dev->ops->read(r->dev, a - r->base, n);
 			if (hit != NULL)
@@ -119,23 +124,66 @@ static __attribute__((noinline)) u64 read_pieces(struct dev_bus *bus, enum dev_s
 	return value;
 }
 
-u64 bus_read(struct dev_bus *bus, enum dev_space space, u64 addr, u32 width, bool *hit)
+/*
+ * Nearly all accesses: all bytes lie in the range last accessed there, and its device takes them at once. Lock
+ * held. Unused ranges are empty.
+ */
+static inline const struct dev_range *whole(struct dev_bus *bus, enum dev_space space, u64 addr,
+					    u32 width)
 {
-	lock_token token = lock_take(&bus->lock);
-	const struct dev_range *r = range_at(bus, space, addr);
-	u64 value;
+	const struct dev_range *r = &bus->ranges[*hint_of(bus, space, addr)];
+	u64 offset = addr - r->base;
+
+	if (LIKELY(r->space == space && offset < r->len && r->len - offset >= width &&
+		   width <= r->dev->ops->width_max))
+		return r;
+	return NULL;
+}
+
+static __attribute__((noinline)) u64 read_other(struct dev_bus *bus, enum dev_space space, u64 addr,
+						u32 width, bool *hit)
+{
+	const struct dev_range *r = search(bus, space, addr);
 
 	if (hit != NULL)
 		*hit = r != NULL;
-	/* Nearly all accesses: a device takes them whole. */
-	if (LIKELY(r != NULL && whole(r, addr - r->base, width)))
-		value = r->dev->ops->read(r->dev, addr - r->base, width) & ones(width);
-	else if (r == NULL && width == 1)
-		value = ones(width);
-	else
-		value = read_pieces(bus, space, addr, width, hit);
-	lock_release(&bus->lock, token);
+	if (whole(bus, space, addr, width) != NULL)
+		return r->dev->ops->read(r->dev, addr - r->base, width) & ones[width];
+	return read_pieces(bus, space, addr, width, hit);
+}
+
+u64 bus_read(struct dev_bus *bus, enum dev_space space, u64 addr, u32 width, bool *hit)
+{
+	const struct dev_range *r;
+	u64 value;
+
+	lock_take_irqs_off(&bus->lock);
+	r = whole(bus, space, addr, width);
+	if (LIKELY(r != NULL)) {
+		if (hit != NULL)
+			*hit = true;
+		value = r->dev->ops->read(r->dev, addr - r->base, width) & ones[width];
+	} else {
+		value = read_other(bus, space, addr, width, hit);
+	}
+	lock_release_irqs_off(&bus->lock);
 	return value;
+}
+
+/* bus_read() again, with less to keep in mind. */
+u32 bus_in(struct dev_bus *bus, u16 port, u32 width)
+{
+	const struct dev_range *r;
+	u64 value;
+
+	lock_take_irqs_off(&bus->lock);
+	r = whole(bus, DEV_PORT, port, width);
+	if (LIKELY(r != NULL))
+		value = r->dev->ops->read(r->dev, port - r->base, width);
+	else
+		value = read_other(bus, DEV_PORT, port, width, NULL);
+	lock_release_irqs_off(&bus->lock);
+	return (u32)(value & ones[width]);
 }
 
 static __attribute__((noinline)) void write_pieces(struct dev_bus *bus, enum dev_space space,
@@ -148,24 +196,39 @@ static __attribute__((noinline)) void write_pieces(struct dev_bus *bus, enum dev
 		n = piece(r, a, width - done);
 		if (r == NULL)
 			continue;
-		r->dev->ops->write(r->dev, a - r->base, n, (value >> (done * 8)) & ones(n));
+		r->dev->ops->write(r->dev, a - r->base, n, (value >> (done * 8)) & ones[n]);
 		if (hit != NULL)
 			*hit = true;
 	}
 }
 
-void bus_write(struct dev_bus *bus, enum dev_space space, u64 addr, u32 width, u64 value, bool *hit)
+static __attribute__((noinline)) void write_other(struct dev_bus *bus, enum dev_space space,
+						  u64 addr, u32 width, u64 value, bool *hit)
 {
-	lock_token token = lock_take(&bus->lock);
-	const struct dev_range *r = range_at(bus, space, addr);
+	const struct dev_range *r = search(bus, space, addr);
 
 	if (hit != NULL)
 		*hit = r != NULL;
-	if (LIKELY(r != NULL && whole(r, addr - r->base, width)))
-		r->dev->ops->write(r->dev, addr - r->base, width, value & ones(width));
+	if (whole(bus, space, addr, width) != NULL)
+		r->dev->ops->write(r->dev, addr - r->base, width, value & ones[width]);
 	else
 		write_pieces(bus, space, addr, width, value, hit);
-	lock_release(&bus->lock, token);
+}
+
+void bus_write(struct dev_bus *bus, enum dev_space space, u64 addr, u32 width, u64 value, bool *hit)
+{
+	const struct dev_range *r;
+
+	lock_take_irqs_off(&bus->lock);
+	r = whole(bus, space, addr, width);
+	if (LIKELY(r != NULL)) {
+		if (hit != NULL)
+			*hit = true;
+		r->dev->ops->write(r->dev, addr - r->base, width, value & ones[width]);
+	} else {
+		write_other(bus, space, addr, width, value, hit);
+	}
+	lock_release_irqs_off(&bus->lock);
 }
 
 /* True when a range before number i has the same device: it is visited once. */

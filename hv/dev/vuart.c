@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A 16550 for output and polled input. Its line is infinitely fast: the transmitter is always empty.
+ * A 16550. Its line is infinitely fast: the transmitter is always empty, and what is received is there long
+ * enough for the time-out at once. Input beyond the 16 bytes of the chip's FIFO waits here, not at the sender.
  * The ring keeps all output; the log gets lines, but no more of them than the serial console of the
  * node can show, so that a guest that writes for ever takes neither the log nor the shell away.
  */
@@ -25,6 +26,9 @@ struct vuart {
 	struct device dev; /* first: a device is cast to its struct */
 	u8 ier, lcr, mcr, scr, fcr;
 	u8 overrun; /* UART_LSR_LOST, until it is read */
+	u8 delta;   /* changes of the modem's lines, until they are read */
+	bool empty; /* the transmitter has become empty, and IIR has not said so */
+	bool irq;   /* level of the line */
 	u16 divisor;
 	u32 in_head, in_count;
 	u8 in[INPUT_MAX];
@@ -85,6 +89,37 @@ static void put_byte(struct vuart *u, char c)
 		u->line[u->line_len++] = c;
 }
 
+/* The interrupt of highest priority, as IIR has it; PC16550D, 8.6 and 8.7. */
+static u8 pending(const struct vuart *u)
+{
+	static const u8 levels[] = {1, 4, 8, 14};
+
+	if ((u->ier & UART_IER_LINE) != 0 && u->overrun != 0)
+		return UART_IIR_LINE;
+	if ((u->ier & UART_IER_DATA) != 0 && u->in_count > 0) {
+		bool fifo = (u->fcr & UART_FCR_ON) != 0;
+
+		return !fifo || u->in_count >= levels[u->fcr >> UART_FCR_LEVEL] ? UART_IIR_DATA
+										: UART_IIR_TIMEOUT;
+	}
+	if ((u->ier & UART_IER_EMPTY) != 0 && u->empty)
+		return UART_IIR_EMPTY;
+	if ((u->ier & UART_IER_MODEM) != 0 && u->delta != 0)
+		return UART_IIR_MODEM;
+	return UART_IIR_NONE;
+}
+
+/* After any change. On a PC the output OUT2, which loop-back switches off, lets the interrupt through. */
+static void update_line(struct vuart *u)
+{
+	bool irq = (u->mcr & (UART_MCR_OUT2 | UART_MCR_LOOP)) == UART_MCR_OUT2 &&
+		   pending(u) != UART_IIR_NONE;
+
+	if (irq != u->irq)
+		platform_irq(u->dev.vm, IRQ_UART, irq);
+	u->irq = irq;
+}
+
 static bool input_byte(struct vuart *u, u8 c)
 {
 	if (u->in_count == INPUT_MAX)
@@ -102,6 +137,7 @@ static u8 read_data(struct vuart *u)
 	c = u->in[u->in_head];
 	u->in_head = (u->in_head + 1) % INPUT_MAX;
 	u->in_count--;
+	update_line(u);
 	return c;
 }
 
@@ -109,11 +145,25 @@ static u8 read_lsr(struct vuart *u)
 {
 	u8 v = (u8)(UART_LSR_EMPTY | u->overrun | (u->in_count > 0 ? UART_LSR_DATA : 0));
 
-	u->overrun = 0;
+	if (u->overrun != 0) {
+		u->overrun = 0;
+		update_line(u);
+	}
 	return v;
 }
 
-static u8 read_msr(const struct vuart *u)
+static u8 read_iir(struct vuart *u)
+{
+	u8 v = pending(u);
+
+	if (v == UART_IIR_EMPTY) {
+		u->empty = false;
+		update_line(u);
+	}
+	return (u8)(v | ((u->fcr & UART_FCR_ON) != 0 ? UART_IIR_FIFOS : 0));
+}
+
+static u8 modem_lines(const struct vuart *u)
 {
 	if ((u->mcr & UART_MCR_LOOP) == 0)
 		return UART_MSR_READY;
@@ -121,6 +171,17 @@ static u8 read_msr(const struct vuart *u)
 		    (u->mcr & UART_MCR_DTR ? UART_MSR_DSR : 0) |
 		    (u->mcr & UART_MCR_OUT1 ? UART_MSR_RI : 0) |
 		    (u->mcr & UART_MCR_OUT2 ? UART_MSR_DCD : 0));
+}
+
+static u8 read_msr(struct vuart *u)
+{
+	u8 v = modem_lines(u) | u->delta;
+
+	if (u->delta != 0) {
+		u->delta = 0;
+		update_line(u);
+	}
+	return v;
 }
 
 static u64 vuart_read(struct device *d, u64 offset, UNUSED u32 width)
@@ -134,7 +195,7 @@ static u64 vuart_read(struct device *d, u64 offset, UNUSED u32 width)
 	case UART_IER:
 		return dlab ? u->divisor >> 8 : u->ier;
 	case UART_IIR_FCR:
-		return UART_IIR_NONE | (u->fcr & UART_FCR_ON ? UART_IIR_FIFOS : 0);
+		return read_iir(u);
 	case UART_LCR:
 		return u->lcr;
 	case UART_MCR:
@@ -151,12 +212,58 @@ static u64 vuart_read(struct device *d, u64 offset, UNUSED u32 width)
 
 static void write_data(struct vuart *u, u8 value)
 {
-	if ((u->lcr & UART_LCR_DLAB) != 0)
+	if ((u->lcr & UART_LCR_DLAB) != 0) {
 		u->divisor = (u16)((u->divisor & 0xff00u) | value);
-	else if ((u->mcr & UART_MCR_LOOP) == 0)
+		return;
+	}
+	if ((u->mcr & UART_MCR_LOOP) == 0)
 		put_byte(u, (char)value);
 	else if (!input_byte(u, value))
 		u->overrun = UART_LSR_LOST;
+	/* Polled output, which asks for no interrupt, ends here. */
+	if (!u->empty || (u->mcr & UART_MCR_LOOP) != 0) {
+		u->empty = true;
+		update_line(u);
+	}
+}
+
+static void write_ier(struct vuart *u, u8 v)
+{
+	if ((u->lcr & UART_LCR_DLAB) != 0) {
+		u->divisor = (u16)((u->divisor & 0xffu) | (u32)v << 8);
+		return;
+	}
+	/* The transmitter is empty: whoever wants to know is told, even if IIR has said it before. */
+	if ((v & ~u->ier & UART_IER_EMPTY) != 0)
+		u->empty = true;
+	u->ier = v & UART_IER_MASK;
+	update_line(u);
+}
+
+static void write_fcr(struct vuart *u, u8 v)
+{
+	/* Off and on empty the FIFOs; without the first bit the others are not looked at. */
+	if (((v ^ u->fcr) & UART_FCR_ON) != 0 ||
+	    (v & (UART_FCR_ON | UART_FCR_CLEAR)) == (UART_FCR_ON | UART_FCR_CLEAR))
+		u->in_count = 0;
+	u->fcr = (v & UART_FCR_ON) != 0 ? v : 0;
+	update_line(u);
+}
+
+static void write_mcr(struct vuart *u, u8 v)
+{
+	u8 was = modem_lines(u), changed;
+	bool inside = (u->mcr & v & UART_MCR_LOOP) != 0;
+
+	u->mcr = v & UART_MCR_MASK;
+	/* Going into loop-back and out of it is no change of a line. */
+	if (inside) {
+		changed = was ^ modem_lines(u);
+		if ((was & UART_MSR_RI) == 0) /* it tells its fall only */
+			changed = (u8)(changed & ~UART_MSR_RI);
+		u->delta |= changed >> UART_MSR_DELTA;
+	}
+	update_line(u);
 }
 
 static void vuart_write(struct device *d, u64 offset, UNUSED u32 width, u64 value)
@@ -169,21 +276,16 @@ static void vuart_write(struct device *d, u64 offset, UNUSED u32 width, u64 valu
 		write_data(u, v);
 		break;
 	case UART_IER:
-		if ((u->lcr & UART_LCR_DLAB) != 0)
-			u->divisor = (u16)((u->divisor & 0xffu) | (u32)v << 8);
-		else
-			u->ier = v & UART_IER_MASK;
+		write_ier(u, v);
 		break;
 	case UART_IIR_FCR:
-		u->fcr = v;
-		if ((v & UART_FCR_CLEAR) != 0)
-			u->in_count = 0;
+		write_fcr(u, v);
 		break;
 	case UART_LCR:
 		u->lcr = v;
 		break;
 	case UART_MCR:
-		u->mcr = v & UART_MCR_MASK;
+		write_mcr(u, v);
 		break;
 	case UART_SCR:
 		u->scr = v;
@@ -200,9 +302,11 @@ static void vuart_reset(struct device *d)
 
 	if (u->line_len > 0)
 		flush_line(u);
-	u->ier = u->lcr = u->mcr = u->scr = u->fcr = u->overrun = 0;
+	u->ier = u->lcr = u->mcr = u->scr = u->fcr = u->overrun = u->delta = 0;
+	u->empty = true;
 	u->divisor = UART_DIVISOR_RESET;
 	u->in_count = 0;
+	update_line(u);
 }
 
 static void vuart_destroy(struct device *d)
@@ -249,12 +353,17 @@ int vuart_create(struct vm *vm, struct dev_bus *bus, struct device **out)
 	return 0;
 }
 
+void vuart_output_locked(struct device *d, const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		put_byte(vuart_of(d), text[i]);
+}
+
 void vuart_output(struct device *d, const char *text, size_t n)
 {
 	lock_token token = lock_take(&d->vm->bus.lock);
 
-	for (size_t i = 0; i < n; i++)
-		put_byte(vuart_of(d), text[i]);
+	vuart_output_locked(d, text, n);
 	lock_release(&d->vm->bus.lock, token);
 }
 
@@ -265,6 +374,7 @@ size_t vuart_input(struct device *d, const char *text, size_t n)
 
 	while (i < n && input_byte(vuart_of(d), (u8)text[i]))
 		i++;
+	update_line(vuart_of(d));
 	lock_release(&d->vm->bus.lock, token);
 	return i;
 }

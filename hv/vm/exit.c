@@ -26,7 +26,7 @@ static OWN_FRAME enum exit_next port_io(const struct virt_ops *ops, struct vcpu 
 	struct exit_pio *pio = &e->pio;
 
 	if (pio->in)
-		pio->value = (u32)bus_read(&vc->vm->bus, DEV_PORT, pio->port, pio->width, NULL);
+		pio->value = bus_in(&vc->vm->bus, pio->port, pio->width);
 	else
 		bus_write(&vc->vm->bus, DEV_PORT, pio->port, pio->width, pio->value, NULL);
 	ops->pio_done(vc, e);
@@ -63,7 +63,7 @@ static OWN_FRAME enum exit_next mmio(struct vcpu *vc, const struct exit_mem *mem
 	u32 n = 0;
 	int rc;
 
-	vc->exit_stat = STAT_MMIO;
+	vcpu_count_as(vc, STAT_MMIO);
 	if (mem->fetch) {
 		vm_kill(vc->vm, "vCPU %u runs at guest address 0x%llx, where no memory is",
 			vc->index, (unsigned long long)mem->gpa.v);
@@ -84,7 +84,7 @@ static OWN_FRAME enum exit_next mmio(struct vcpu *vc, const struct exit_mem *mem
 
 static OWN_FRAME enum exit_next memory(struct vcpu *vc, const struct exit_mem *mem)
 {
-	vc->exit_stat = STAT_TOUCH;
+	vcpu_count_as(vc, STAT_TOUCH);
 	switch (gmem_touch(&vc->vm->mem, mem->gpa, mem->write)) {
 	case GMEM_MAPPED:
 		vc->stalled = false;
@@ -120,18 +120,6 @@ static OWN_FRAME enum exit_next pause_loop(const struct virt_ops *ops, struct vc
 	return NEXT_YIELD;
 }
 
-/* INIT: the first vCPU would begin at the reset vector, where a bare guest has nothing. */
-static OWN_FRAME enum exit_next reset(const struct virt_ops *ops, struct vcpu *vc)
-{
-	if (vc->index == 0) {
-		vm_kill(vc->vm, "reset by the guest");
-		return NEXT_WAIT;
-	}
-	ops->vcpu_reset(vc);
-	set_state(vc, VCPU_OFF);
-	return NEXT_WAIT;
-}
-
 /* What ends the VM. */
 static OWN_FRAME enum exit_next fatal(struct vcpu *vc, const struct vm_exit *e)
 {
@@ -163,7 +151,8 @@ enum exit_next exit_handle(const struct virt_ops *ops, struct vcpu *vc, struct v
 	case EXIT_PAUSE:
 		return pause_loop(ops, vc, e);
 	case EXIT_RESET:
-		return reset(ops, vc);
+		vcpu_init(vc);
+		return NEXT_ENTER;
 	case EXIT_SHUTDOWN:
 	case EXIT_FAILED:
 	case EXIT_UNKNOWN:

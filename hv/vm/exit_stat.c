@@ -2,6 +2,8 @@
 /* The names of exits, as the shell shows them. */
 #include <tern/vm.h>
 
+u32 op_counts[OP_COUNT];
+
 const char *exit_stat_name(enum exit_stat stat)
 {
 	static const char *const names[STAT_COUNT] = {
@@ -23,6 +25,7 @@ const char *exit_stat_name(enum exit_stat stat)
 		[STAT_TASK_SWITCH] = "task switch",
 		[STAT_DESCRIPTOR] = "descriptor table",
 		[STAT_TIMER] = "end of turn",
+		[STAT_APIC] = "local APIC",
 		[STAT_OTHER] = "other",
 	};
 

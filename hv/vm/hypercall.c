@@ -33,16 +33,6 @@ static s64 check_start(struct vcpu *vc, const u64 *args)
 	return args[1] <= UINT8_MAX ? check_vcpu(vc, args) : -TERN_EINVAL;
 }
 
-static s64 hc_null(UNUSED struct vcpu *vc, UNUSED const u64 *args)
-{
-	return 0;
-}
-
-static s64 hc_version(UNUSED struct vcpu *vc, UNUSED const u64 *args)
-{
-	return HC_ABI_VERSION;
-}
-
 static s64 hc_console_write(struct vcpu *vc, const u64 *args)
 {
 	char text[HC_CONSOLE_WRITE_MAX];
@@ -69,20 +59,18 @@ static const struct row {
 	const char *name;
 	u32 args;
 	enum permission permission;
-	s64 (*check)(struct vcpu *vc, const u64 *args); /* NULL: without arguments */
-	s64 (*handler)(struct vcpu *vc, const u64 *args);
+	s64 (*check)(struct vcpu *vc, const u64 *args);
+	s64 (*handler)(struct vcpu *vc, const u64 *args); /* NULL: the result is always value */
+	s64 value;
 } table[] = {
-	[HC_NULL] = {"null", 0, HC_ANY_CPL, NULL, hc_null},
-	[HC_VERSION] = {"version", 0, HC_ANY_CPL, NULL, hc_version},
-	[HC_CONSOLE_WRITE] = {"console_write", 2, HC_KERNEL, check_text, hc_console_write},
-	[HC_VCPU_START] = {"vcpu_start", 2, HC_KERNEL, check_start, hc_vcpu_start},
-	[HC_VCPU_KICK] = {"vcpu_kick", 1, HC_KERNEL, check_vcpu, hc_vcpu_kick},
+	[HC_NULL] = {"null", 0, HC_ANY_CPL, NULL, NULL, 0},
+	[HC_VERSION] = {"version", 0, HC_ANY_CPL, NULL, NULL, HC_ABI_VERSION},
+	[HC_CONSOLE_WRITE] = {"console_write", 2, HC_KERNEL, check_text, hc_console_write, 0},
+	[HC_VCPU_START] = {"vcpu_start", 2, HC_KERNEL, check_start, hc_vcpu_start, 0},
+	[HC_VCPU_KICK] = {"vcpu_kick", 1, HC_KERNEL, check_vcpu, hc_vcpu_kick, 0},
 };
 
-/* The two that need room on the stack are kept out of call(): the simple calls do not pay for it. */
-#define OWN_FRAME __attribute__((noinline))
-
-static OWN_FRAME u32 cpl(const struct virt_ops *ops, struct vcpu *vc)
+static u32 cpl(const struct virt_ops *ops, struct vcpu *vc)
 {
 	struct vcpu_seg ss;
 
@@ -90,37 +78,42 @@ static OWN_FRAME u32 cpl(const struct virt_ops *ops, struct vcpu *vc)
 	return (ss.attr >> SEG_DPL_SHIFT) & SEG_DPL_MASK;
 }
 
-static OWN_FRAME s64 call_with_args(struct vcpu *vc, const struct row *row)
+static s64 call(const struct virt_ops *ops, struct vcpu *vc, const struct row *row)
 {
 	static const enum vcpu_reg regs[ARGS_MAX] = {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8};
 	u64 args[ARGS_MAX] = {0};
 	s64 rc;
 
+	if (row->permission == HC_KERNEL && cpl(ops, vc) != 0)
+		return -TERN_EPERM;
 	for (u32 i = 0; i < row->args; i++)
 		args[i] = vc->gpr[regs[i]];
 	rc = row->check(vc, args);
 	return rc != 0 ? rc : row->handler(vc, args);
 }
 
-static s64 call(const struct virt_ops *ops, struct vcpu *vc, u64 number)
+/* Not inlined: the calls that need no room on the stack do not pay for it. */
+static __attribute__((noinline)) enum exit_next
+call_handler(const struct virt_ops *ops, struct vcpu *vc, const struct vm_exit *e, u64 number)
 {
-	const struct row *row;
+	s64 result = -TERN_ENOSYS;
 
-	if (number >= ARRAY_SIZE(table))
-		return -TERN_ENOSYS;
-	row = &table[number];
-	if (row->permission == HC_KERNEL && cpl(ops, vc) != 0)
-		return -TERN_EPERM;
-	return row->args == 0 ? row->handler(vc, NULL) : call_with_args(vc, row);
+	if (number < ARRAY_SIZE(table))
+		result = call(ops, vc, &table[number]);
+	if (UNLIKELY(result == -TERN_EAGAIN))
+		return exit_stall(vc, gpa(0), "a hypercall needs it");
+	vc->gpr[REG_RAX] = (u64)result;
+	ops->skip(vc, e);
+	return NEXT_ENTER;
 }
 
 enum exit_next hypercall(const struct virt_ops *ops, struct vcpu *vc, const struct vm_exit *e)
 {
-	s64 result = call(ops, vc, vc->gpr[REG_RAX]);
+	u64 number = vc->gpr[REG_RAX];
 
-	if (UNLIKELY(result == -TERN_EAGAIN))
-		return exit_stall(vc, gpa(0), "a hypercall needs it");
-	vc->gpr[REG_RAX] = (u64)result;
+	if (number >= ARRAY_SIZE(table) || table[number].handler != NULL)
+		return call_handler(ops, vc, e, number);
+	vc->gpr[REG_RAX] = (u64)table[number].value;
 	ops->skip(vc, e);
 	return NEXT_ENTER;
 }

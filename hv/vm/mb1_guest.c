@@ -6,8 +6,10 @@
  */
 #include "mb1_guest.h"
 
+#include "loader.h"
 #include "mb1_regs.h"
 
+#include <tern/elf.h>
 #include <tern/err.h>
 #include <tern/lib.h>
 
@@ -18,44 +20,47 @@
 struct input {
 	const u8 *bytes;
 	size_t len;
-	char *why;
-	size_t why_size;
+	struct loader l;
 };
-
-static int PRINTF(2, 3) refuse(const struct input *in, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	fmt_vstr(in->why, in->why_size, fmt, ap);
-	va_end(ap);
-	return -TERN_EINVAL;
-}
 
 /* --- what is in the file --- */
 
 /* The header may be cut behind its checksum by the end of the file: the addresses then read as 0. */
-static int find_header(const struct input *in, struct mb1_header *h, u32 *offset)
+static bool find_header(const u8 *file, size_t len, struct mb1_header *h, u32 *offset)
 {
 	const u32 least = 3 * sizeof(u32);
-	u64 end = min_u64(in->len, MB1_HEADER_SEARCH);
+	u64 end = min_u64(len, MB1_HEADER_SEARCH);
 
 	for (u32 at = 0; at + least <= end; at += MB1_HEADER_ALIGN) {
 		memset(h, 0, sizeof(*h));
-		memcpy(h, in->bytes + at, min_u64(sizeof(*h), in->len - at));
-		if (h->magic != MB1_HEADER_MAGIC || h->magic + h->flags + h->checksum != 0)
-			continue;
-		if ((h->flags & MB1_NEED_MASK & ~(MB1_NEED_PAGES | MB1_NEED_MEMORY)) != 0)
-			return refuse(in,
-				      "its Multiboot header wants features 0x%x that Tern "
-				      "does not offer",
-				      h->flags & MB1_NEED_MASK);
-		if ((h->flags & MB1_ADDRESSES) != 0 && in->len - at < sizeof(*h))
-			return refuse(in, "its Multiboot header is cut");
+		memcpy(h, file + at, min_u64(sizeof(*h), len - at));
 		*offset = at;
-		return 0;
+		if (h->magic == MB1_HEADER_MAGIC && h->magic + h->flags + h->checksum == 0)
+			return true;
 	}
-	return refuse(in, "it has no Multiboot 1 header in its first 8 KiB");
+	return false;
+}
+
+bool mb1_guest_is(const void *file, size_t len)
+{
+	struct mb1_header h;
+	u32 offset;
+
+	return find_header(file, len, &h, &offset);
+}
+
+static int read_header(const struct input *in, struct mb1_header *h, u32 *offset)
+{
+	if (!find_header(in->bytes, in->len, h, offset))
+		return loader_refuse(&in->l, "it has no Multiboot 1 header in its first 8 KiB");
+	if ((h->flags & MB1_NEED_MASK & ~(MB1_NEED_PAGES | MB1_NEED_MEMORY)) != 0)
+		return loader_refuse(&in->l,
+				     "its Multiboot header wants features 0x%x that Tern does not "
+				     "offer",
+				     h->flags & MB1_NEED_MASK);
+	if ((h->flags & MB1_ADDRESSES) != 0 && in->len - *offset < sizeof(*h))
+		return loader_refuse(&in->l, "its Multiboot header is cut");
+	return 0;
 }
 
 static int add_segment(const struct input *in, struct mb1_image *image, const struct mb1_segment *s)
@@ -64,21 +69,11 @@ static int add_segment(const struct input *in, struct mb1_image *image, const st
 
 	if (s->mem_len == 0)
 		return 0;
-	if (s->file_len > s->mem_len)
-		return refuse(in, "the segment for 0x%x has more bytes in the file than in memory",
-			      s->gpa);
 	if ((u64)s->file_off + s->file_len > in->len)
-		return refuse(in, "the segment for 0x%x lies past the end of the file", s->gpa);
+		return loader_refuse(&in->l, "the segment for 0x%x lies past the end of the file",
+				     s->gpa);
 	if (end > UINT32_MAX)
-		return refuse(in, "the segment for 0x%x reaches past 4 GiB", s->gpa);
-	for (u32 i = 0; i < image->count; i++) {
-		const struct mb1_segment *o = &image->segments[i];
-
-		if (s->gpa < (u64)o->gpa + o->mem_len && o->gpa < end)
-			return refuse(in, "the segments for 0x%x and 0x%x overlap", o->gpa, s->gpa);
-	}
-	if (image->count == MB1_SEGMENTS_MAX)
-		return refuse(in, "it has more than %u segments", MB1_SEGMENTS_MAX);
+		return loader_refuse(&in->l, "the segment for 0x%x reaches past 4 GiB", s->gpa);
 	image->segments[image->count++] = *s;
 	image->end = (u32)max_u64(image->end, end);
 	return 0;
@@ -92,87 +87,69 @@ static int read_addresses(const struct input *in, const struct mb1_header *h, u3
 	u32 before = h->header_addr - h->load_addr; /* bytes of the image in front of the header */
 
 	if (h->header_addr < h->load_addr || before > offset)
-		return refuse(in, "its load address 0x%x does not fit its header's, 0x%x",
-			      h->load_addr, h->header_addr);
+		return loader_refuse(&in->l,
+				     "its load address 0x%x does not fit its header's, 0x%x",
+				     h->load_addr, h->header_addr);
 	s.file_off = offset - before;
 	if (in->len - s.file_off > UINT32_MAX)
-		return refuse(in, "it is larger than 4 GiB");
+		return loader_refuse(&in->l, "it is larger than 4 GiB");
 	if (h->load_end_addr == 0)
 		s.file_len = (u32)(in->len - s.file_off);
 	else if (h->load_end_addr >= h->load_addr)
 		s.file_len = h->load_end_addr - h->load_addr;
 	else
-		return refuse(in, "its end 0x%x lies below its begin", h->load_end_addr);
+		return loader_refuse(&in->l, "its end 0x%x lies below its begin", h->load_end_addr);
 	s.mem_len = s.file_len;
 	if (h->bss_end_addr != 0) {
 		if (h->bss_end_addr < h->load_addr || h->bss_end_addr - h->load_addr < s.file_len)
-			return refuse(in, "its bss ends at 0x%x, in front of its data",
-				      h->bss_end_addr);
+			return loader_refuse(&in->l, "its bss ends at 0x%x, in front of its data",
+					     h->bss_end_addr);
 		s.mem_len = h->bss_end_addr - h->load_addr;
 	}
 	image->entry = h->entry_addr;
 	return add_segment(in, image, &s);
 }
 
-static int check_elf(const struct input *in, struct elf32_header *h)
-{
-	static const u8 ident[7] = {
-		0x7f, 'E', 'L', 'F', ELF_CLASS_32, ELF_LITTLE_ENDIAN, ELF_VERSION,
-	};
-
-	if (in->len < sizeof(*h))
-		return refuse(in, "it has only %zu bytes", in->len);
-	memcpy(h, in->bytes, sizeof(*h));
-	if (memcmp(h->ident, ident, sizeof(ident)) != 0)
-		return refuse(in, "it is neither a 32-bit ELF file nor has it an address header");
-	if (h->type != ELF_TYPE_EXECUTABLE || h->machine != ELF_MACHINE_386)
-		return refuse(in, "it is ELF type %u for machine %u, not an executable for 386",
-			      h->type, h->machine);
-	if (h->phentsize != sizeof(struct elf32_segment))
-		return refuse(in, "its program headers have %u bytes, not 32", h->phentsize);
-	if ((u64)h->phoff + (u64)h->phnum * h->phentsize > in->len)
-		return refuse(in, "its program headers lie past its end");
-	return 0;
-}
-
 static int read_elf(const struct input *in, struct mb1_image *image)
 {
-	struct elf32_header h;
+	struct elf_file elf;
 	bool entry = false;
-	int rc = check_elf(in, &h);
+	int rc;
 
-	for (u32 i = 0; rc == 0 && i < h.phnum; i++) {
-		struct elf32_segment p;
+	if (elf_class(in->bytes, in->len) != ELF_32)
+		return loader_refuse(
+			&in->l, "it is neither a 32-bit ELF file nor has it an address header");
+	rc = elf_read(in->bytes, in->len, ELF_32, &elf, in->l.why, in->l.why_size);
+	for (u32 i = 0; rc == 0 && i < elf.count; i++) {
+		const struct elf_program *p = &elf.load[i];
 
-		memcpy(&p, in->bytes + h.phoff + i * sizeof(p), sizeof(p));
-		if (p.type != ELF_SEGMENT_LOAD)
-			continue;
 		rc = add_segment(in, image,
-				 &(struct mb1_segment){.gpa = p.paddr,
-						       .file_off = p.offset,
-						       .file_len = p.filesz,
-						       .mem_len = p.memsz});
+				 &(struct mb1_segment){.gpa = (u32)p->paddr,
+						       .file_off = (u32)p->file_off,
+						       .file_len = (u32)p->file_len,
+						       .mem_len = (u32)p->mem_len});
 		/* The entry is an address the kernel is linked for, paging is off. */
-		if (h.entry >= p.vaddr && h.entry - p.vaddr < p.memsz && !entry) {
-			image->entry = p.paddr + (h.entry - p.vaddr);
+		if (elf.entry >= p->vaddr && elf.entry - p->vaddr < p->mem_len && !entry) {
+			image->entry = (u32)(p->paddr + (elf.entry - p->vaddr));
 			entry = true;
 		}
 	}
 	if (rc == 0 && !entry)
-		rc = refuse(in, "its entry 0x%x lies in no segment", h.entry);
+		rc = loader_refuse(&in->l, "its entry 0x%llx lies in no segment",
+				   (unsigned long long)elf.entry);
 	return rc;
 }
 
 int mb1_guest_check(const void *file, size_t len, struct mb1_image *image, char *why,
 		    size_t why_size)
 {
-	const struct input in = {file, len, why, why_size};
+	const struct input in = {file, len, {.why = why, .why_size = why_size}};
 	struct mb1_header h;
 	u32 offset = 0;
 	int rc;
 
 	memset(image, 0, sizeof(*image));
-	rc = find_header(&in, &h, &offset);
+	rc = read_header(&in, &h, &offset);
 	if (rc != 0)
 		return rc;
 	rc = (h.flags & MB1_ADDRESSES) != 0 ? read_addresses(&in, &h, offset, image)
@@ -185,54 +162,27 @@ int mb1_guest_check(const void *file, size_t len, struct mb1_image *image, char 
 		if (image->entry >= s->gpa && image->entry - s->gpa < s->mem_len)
 			return 0;
 	}
-	return refuse(&in, "its entry 0x%x lies outside of what is loaded", image->entry);
+	return loader_refuse(&in.l, "its entry 0x%x lies outside of what is loaded", image->entry);
 }
 
 /* --- into the guest --- */
 
 struct load {
-	struct gmem *mem;
 	u64 at; /* where the next thing goes */
 	struct input in;
 };
-
-/* True when [gpa, gpa + len) is RAM of the guest. */
-static bool in_ram(const struct gmem *mem, u64 gpa, u64 len)
-{
-	for (u32 i = 0; i < mem->region_count; i++) {
-		const struct gmem_region *r = &mem->regions[i];
-
-		if (r->kind == GMEM_RAM && gpa >= r->base.v && gpa - r->base.v <= r->len &&
-		    len <= r->len - (gpa - r->base.v))
-			return true;
-	}
-	return false;
-}
-
-static int copy(struct load *l, u64 to, const void *src, u64 len)
-{
-	int rc = gmem_write(l->mem, gpa(to), src, len);
-
-	if (rc == 0)
-		return 0;
-	fmt_str(l->in.why, l->in.why_size, "%llu bytes at guest address 0x%llx cannot be %s",
-		(unsigned long long)len, (unsigned long long)to,
-		rc == -TERN_EAGAIN ? "backed: the node has no memory left"
-				   : "written: the guest has no memory there");
-	return rc == -TERN_EAGAIN ? -TERN_ENOMEM : -TERN_EINVAL;
-}
 
 /* Puts len bytes at the next free place; *where gets it. */
 static int append(struct load *l, const void *src, u64 len, u32 *where)
 {
 	int rc;
 
-	if (l->at + len > UINT32_MAX || !in_ram(l->mem, l->at, len))
-		return refuse(&l->in,
-			      "%llu bytes do not fit behind the kernel, at 0x%llx: give "
-			      "the VM more memory",
-			      (unsigned long long)len, (unsigned long long)l->at);
-	rc = copy(l, l->at, src, len);
+	if (l->at + len > UINT32_MAX || !loader_in_ram(l->in.l.mem, l->at, len))
+		return loader_refuse(&l->in.l,
+				     "%llu bytes do not fit behind the kernel, at 0x%llx: give "
+				     "the VM more memory",
+				     (unsigned long long)len, (unsigned long long)l->at);
+	rc = loader_copy(&l->in.l, l->at, src, len);
 	*where = (u32)l->at;
 	l->at = align_up(l->at + len, sizeof(u64));
 	return rc;
@@ -249,12 +199,14 @@ static int load_image(struct load *l, const struct mb1_image *image)
 		const struct mb1_segment *s = &image->segments[i];
 		int rc;
 
-		if (!in_ram(l->mem, s->gpa, s->mem_len))
-			return refuse(&l->in,
-				      "it wants memory at 0x%x-0x%x, and the VM has none "
-				      "there",
-				      s->gpa, s->gpa + (s->mem_len - 1));
-		rc = s->file_len == 0 ? 0 : copy(l, s->gpa, l->in.bytes + s->file_off, s->file_len);
+		if (!loader_in_ram(l->in.l.mem, s->gpa, s->mem_len))
+			return loader_refuse(&l->in.l,
+					     "it wants memory at 0x%x-0x%x, and the VM has none "
+					     "there",
+					     s->gpa, s->gpa + (s->mem_len - 1));
+		rc = s->file_len == 0 ? 0
+				      : loader_copy(&l->in.l, s->gpa, l->in.bytes + s->file_off,
+						    s->file_len);
 		if (rc != 0)
 			return rc;
 	}
@@ -264,11 +216,12 @@ static int load_image(struct load *l, const struct mb1_image *image)
 /* The memory map, and the two old numbers: KiB from 0, KiB from 1 MiB. */
 static int load_map(struct load *l, struct mb1_info *info)
 {
+	const struct gmem *mem = l->in.l.mem;
 	struct mb1_mmap map[GMEM_REGIONS_MAX];
 	u32 count = 0;
 
-	for (u32 i = 0; i < l->mem->region_count; i++) {
-		const struct gmem_region *r = &l->mem->regions[i];
+	for (u32 i = 0; i < mem->region_count; i++) {
+		const struct gmem_region *r = &mem->regions[i];
 
 		if (r->kind != GMEM_RAM)
 			continue;
@@ -295,9 +248,9 @@ static int load_modules(struct load *l, const struct mb1_boot *boot, struct mb1_
 	int rc = 0;
 
 	if (boot->module_count > ARRAY_SIZE(table))
-		return refuse(&l->in, "more than %zu modules", ARRAY_SIZE(table));
+		return loader_refuse(&l->in.l, "more than %zu modules", ARRAY_SIZE(table));
 	for (u32 i = 0; rc == 0 && i < boot->module_count; i++) {
-		const struct mb1_module *m = &boot->modules[i];
+		const struct guest_module *m = &boot->modules[i];
 		char text[512];
 
 		fmt_str(text, sizeof(text), "%s%s%s", m->name, m->args[0] != '\0' ? " " : "",
@@ -307,7 +260,7 @@ static int load_modules(struct load *l, const struct mb1_boot *boot, struct mb1_
 	if (rc == 0)
 		rc = append(l, table, boot->module_count * sizeof(table[0]), &table_gpa);
 	for (u32 i = 0; rc == 0 && i < boot->module_count; i++) {
-		const struct mb1_module *m = &boot->modules[i];
+		const struct guest_module *m = &boot->modules[i];
 
 		l->at = align_up(l->at, PAGE_SIZE);
 		rc = append(l, m->data, m->len, &table[i].start);
@@ -324,7 +277,7 @@ static int load_modules(struct load *l, const struct mb1_boot *boot, struct mb1_
 int mb1_guest_load(struct gmem *mem, const struct mb1_boot *boot, struct mb1_start *start,
 		   char *why, size_t why_size)
 {
-	struct load l = {.mem = mem, .in = {boot->file, boot->len, why, why_size}};
+	struct load l = {.in = {boot->file, boot->len, {mem, why, why_size}}};
 	struct mb1_info info = {
 		.flags = MB1_INFO_MEMORY | MB1_INFO_CMDLINE | MB1_INFO_MODS | MB1_INFO_MMAP |
 			 MB1_INFO_LOADER,
@@ -348,7 +301,7 @@ int mb1_guest_load(struct gmem *mem, const struct mb1_boot *boot, struct mb1_sta
 	if (rc == 0)
 		rc = load_modules(&l, boot, &info);
 	if (rc == 0)
-		rc = copy(&l, info_gpa, &info, sizeof(info));
+		rc = loader_copy(&l.in.l, info_gpa, &info, sizeof(info));
 	if (rc == 0)
 		*start = (struct mb1_start){.entry = image.entry, .info = info_gpa};
 	return rc;

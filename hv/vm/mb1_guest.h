@@ -3,11 +3,14 @@
 #ifndef HV_VM_MB1_GUEST_H
 #define HV_VM_MB1_GUEST_H
 
+#include "loader.h"
+
+#include <tern/elf.h>
 #include <tern/gmem.h>
 #include <tern/types.h>
 #include <tern/virt.h>
 
-#define MB1_SEGMENTS_MAX 16u
+#define MB1_SEGMENTS_MAX ELF_SEGMENTS_MAX
 
 struct mb1_segment {
 	u32 gpa;
@@ -22,6 +25,9 @@ struct mb1_image {
 	struct mb1_segment segments[MB1_SEGMENTS_MAX];
 };
 
+/* True when the file has a Multiboot 1 header. */
+bool mb1_guest_is(const void *file, size_t len);
+
 /*
  * Reads headers only: what of the file goes where. 0, or -TERN_EINVAL and a sentence in why. Segments
  * neither overlap nor wrap; whether the guest has memory there is not checked. Pure.
@@ -29,18 +35,12 @@ struct mb1_image {
 MUST_CHECK int mb1_guest_check(const void *file, size_t len, struct mb1_image *image, char *why,
 			       size_t why_size);
 
-struct mb1_module {
-	const void *data;
-	u64 len;
-	const char *name, *args; /* the module's string is "name args" */
-};
-
 struct mb1_boot {
 	const void *file;
 	size_t len;
 	const char *cmdline;
 	u32 module_count;
-	const struct mb1_module *modules;
+	const struct guest_module *modules;
 };
 
 /* Where the guest starts. */

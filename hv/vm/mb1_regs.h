@@ -55,28 +55,6 @@ _Static_assert(sizeof(struct mb1_info) == 88, "section 3.3");
 _Static_assert(sizeof(struct mb1_mod) == 16, "section 3.3");
 _Static_assert(sizeof(struct mb1_mmap) == 24, "section 3.3");
 
-/* System V gABI, chapter 4, "ELF Header", and chapter 5, "Program Header". */
-struct elf32_header {
-	u8 ident[16];
-	u16 type, machine;
-	u32 version, entry, phoff, shoff, flags;
-	u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-};
-
-struct elf32_segment {
-	u32 type, offset, vaddr, paddr, filesz, memsz, flags, align;
-};
-
-_Static_assert(sizeof(struct elf32_header) == 52, "gABI");
-_Static_assert(sizeof(struct elf32_segment) == 32, "gABI");
-
-#define ELF_CLASS_32        1u
-#define ELF_LITTLE_ENDIAN   1u
-#define ELF_VERSION         1u
-#define ELF_TYPE_EXECUTABLE 2u
-#define ELF_MACHINE_386     3u
-#define ELF_SEGMENT_LOAD    1u
-
 /* Control registers, SDM vol. 3A 2.5; segment attributes as in struct vcpu_seg. */
 #define MB1_CR0       0x11u /* PE, ET */
 #define MB1_RFLAGS    0x2u  /* the bit that is always set */

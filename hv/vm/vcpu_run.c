@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a CPU runs vCPUs: takes one from its queue, enters it until its turn is over, it waits or the
- * CPU has other work, and puts it back. Interrupts are off throughout but for those that the backend
- * serves, so a kick that comes after the look at vc->kick ends the very entry that follows.
+ * How a CPU runs vCPUs: takes one from its queue, lets it run (tern/vcpu_loop.h) until its turn is over,
+ * it waits or the CPU has other work, and puts it back. Interrupts are off throughout but for those that
+ * the backend serves.
  */
 #include <tern/vm.h>
 
@@ -11,7 +11,9 @@
 #include <tern/arch.h>
 #include <tern/err.h>
 #include <tern/pcpu.h>
+#include <tern/vlapic.h>
 
+#define RFLAGS_IF     0x200u
 #define SIPI_SHIFT    12u /* of the vector: the page it starts in */
 #define SIPI_SELECTOR 8u
 
@@ -26,11 +28,25 @@ static void start(const struct virt_ops *ops, struct vcpu *vc, u32 vector)
 	struct vcpu_seg cs;
 
 	ops->vcpu_reset(vc);
+	vlapic_reset(vc, true);
 	ops->seg_get(vc, SEG_CS, &cs);
 	cs.selector = (u16)(vector << SIPI_SELECTOR);
 	cs.base = (u64)vector << SIPI_SHIFT;
 	ops->seg_set(vc, SEG_CS, &cs);
 	ops->reg_set(vc, REG_RIP, 0);
+}
+
+/* True when something ends the HLT that it is in. The loaded vCPU. */
+static bool wakes(const struct virt_ops *ops, struct vcpu *vc)
+{
+	const struct device *pic = vc->vm->platform.pic;
+
+	if (__atomic_exchange_n(&vc->event, 0, __ATOMIC_ACQ_REL) != 0 ||
+	    __atomic_load_n(&vc->requests, __ATOMIC_ACQUIRE) != 0)
+		return true;
+	if ((ops->reg_get(vc, REG_RFLAGS) & RFLAGS_IF) == 0)
+		return false;
+	return vlapic_wakes(vc) || (pic != NULL && vpic_asks(pic) && vlapic_takes_extint(vc));
 }
 
 /* True when what it waited for has come. The loaded vCPU. */
@@ -44,8 +60,7 @@ static bool ready(const struct virt_ops *ops, struct vcpu *vc)
 	case VCPU_STALLED:
 		break; /* it touches again what it could not have */
 	case VCPU_HALTED:
-		if (__atomic_exchange_n(&vc->event, 0, __ATOMIC_ACQ_REL) == 0 &&
-		    __atomic_load_n(&vc->requests, __ATOMIC_ACQUIRE) == 0)
+		if (!wakes(ops, vc))
 			return false;
 		break;
 	case VCPU_OFF:
@@ -60,79 +75,35 @@ static bool ready(const struct virt_ops *ops, struct vcpu *vc)
 		return false;
 	}
 	__atomic_store_n(&vc->state, VCPU_RUNNABLE, __ATOMIC_RELEASE);
+	__atomic_or_fetch(&vc->kick, KICK_LOOK, __ATOMIC_RELAXED);
 	return true;
 }
 
-static void count(struct vcpu *vc, u64 ticks)
-{
-	struct exit_count *c = &vc->exits[vc->exit_stat];
-
-	__asm__("" : "+r"(c)); /* its address is computed once, not for each field */
-	__atomic_store_n(&c->count, c->count + 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&c->ticks, c->ticks + ticks, __ATOMIC_RELAXED);
-}
-
 /* INIT: the first vCPU would begin at the reset vector, where only firmware is. */
-static bool init(const struct virt_ops *ops, struct vcpu *vc)
+static bool take_init(const struct virt_ops *ops, struct vcpu *vc)
 {
 	if (vc->index == 0) {
-		vm_kill(vc->vm, "reset by the guest");
+		vm_reset_requested(vc->vm);
 		return false;
 	}
 	ops->vcpu_reset(vc);
+	vlapic_reset(vc, true);
 	__atomic_store_n(&vc->state, VCPU_OFF, __ATOMIC_RELEASE);
 	return false;
 }
 
-/* What waits for the vCPU, before it goes on. Returns false when it does not. Not inlined: run() would
- * pay for its registers. */
-static __attribute__((noinline)) bool look(const struct virt_ops *ops, struct vcpu *vc)
+bool vcpu_look(const struct virt_ops *ops, struct vcpu *vc)
 {
 	u32 requests = __atomic_exchange_n(&vc->requests, 0, __ATOMIC_ACQ_REL);
 
 	if (__atomic_load_n(&vc->vm->work, __ATOMIC_RELAXED) != 0)
 		dev_work(vc->vm);
 	if ((requests & REQUEST_INIT) != 0)
-		return init(ops, vc);
+		return take_init(ops, vc);
 	if ((requests & REQUEST_NMI) != 0)
 		ops->inject(vc, &(struct vcpu_event){.type = EVENT_NMI});
 	ops->inject(vc, &(struct vcpu_event){.type = EVENT_INTERRUPT});
 	return true;
-}
-
-/* Returns true when the vCPU wants to go on. */
-static bool run(const struct virt_ops *ops, struct vcpu *vc, u64 until)
-{
-	struct vm_exit e;
-
-	for (;;) {
-		enum exit_next next = NEXT_ENTER;
-		u64 stop = min_u64(until, vc->wake_at), left, now;
-
-		if (UNLIKELY(__atomic_load_n(&vc->kick, __ATOMIC_ACQUIRE) != 0)) {
-			u32 kick = __atomic_exchange_n(&vc->kick, 0, __ATOMIC_SEQ_CST);
-
-			if ((kick & KICK_LOOK) != 0 && !look(ops, vc))
-				return false;
-			if ((kick & KICK_LEAVE) != 0)
-				return true;
-		}
-		ops->vcpu_run(vc, stop, &e);
-		left = arch_tsc();
-		if (e.kind != EXIT_DONE)
-			next = exit_handle(ops, vc, &e);
-		now = arch_tsc();
-		count(vc, now - left);
-		if (next != NEXT_ENTER)
-			return next == NEXT_YIELD;
-		if (LIKELY(now < stop) &&
-		    __atomic_load_n(&pcpu_self()->work, __ATOMIC_RELAXED) == 0)
-			continue;
-		if (now < until && now >= vc->wake_at)
-			ops->inject(vc, &(struct vcpu_event){.type = EVENT_INTERRUPT});
-		else
-			return true;
-	}
 }
 
 bool vcpu_run_slice(void)
@@ -150,7 +121,7 @@ bool vcpu_run_slice(void)
 			if (__atomic_load_n(&vc->vm->work, __ATOMIC_RELAXED) != 0)
 				dev_work(vc->vm);
 			if (ready(ops, vc))
-				go_on = run(ops, vc, until);
+				go_on = ops->vcpu_run(vc, until);
 			ops->vcpu_unload(vc);
 			pcpu_self()->vcpu = NULL;
 			if (!go_on && vc->wake_at != UINT64_MAX)
@@ -206,6 +177,16 @@ void vcpu_init(struct vcpu *vc)
 		request(vc, REQUEST_INIT);
 }
 
+void vcpu_run_reset(struct vcpu *vc)
+{
+	timer_stop(&vc->timer);
+	vc->wake_at = UINT64_MAX;
+	vc->stalled = false;
+	vc->start_vector = VCPU_NO_START;
+	vc->kick = vc->requests = vc->event = 0;
+	__atomic_store_n(&vc->state, VCPU_OFF, __ATOMIC_RELEASE);
+}
+
 static void timer_due(struct timer *t)
 {
 	vcpu_kick(t->arg);
@@ -214,6 +195,7 @@ static void timer_due(struct timer *t)
 void vcpu_run_init(struct vcpu *vc)
 {
 	vc->wake_at = UINT64_MAX;
+	vcpu_count_as(vc, STAT_OTHER);
 	vc->timer = (struct timer){.fn = timer_due, .arg = vc, .name = "vCPU sleeps"};
 }
 

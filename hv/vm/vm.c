@@ -6,7 +6,7 @@
  */
 #include <tern/vm.h>
 
-#include "mb1_guest.h"
+#include "vm_make.h"
 
 #include <tern/arch.h>
 #include <tern/boot_info.h>
@@ -15,10 +15,8 @@
 #include <tern/lib.h>
 #include <tern/log.h>
 #include <tern/pcpu.h>
+#include <tern/vlapic.h>
 
-#define LOW_RAM_END 0xa0000ull /* what a PC has below its video memory */
-#define HIGH_RAM    MiB(1)
-#define DEVICE_HOLE GiB(3) /* up to 4 GiB: addresses of devices */
 #define MEMORY_MIN  KiB(64)
 #define MEMORY_MAX  GiB(65536)
 #define FREE_BATCH  1u /* frames between two looks at the clock; each may be alone in its tables */
@@ -100,17 +98,45 @@ static bool teardown_some(const struct virt_ops *ops, struct vm *vm, u64 until)
 			return true;
 	}
 	bus_destroy(&vm->bus);
+	if (vm->boot != NULL)
+		frames_free_page(vm->boot);
 	for (u32 i = 0; i < VCPUS_PER_VM_MAX; i++) {
 		if (vm->vcpus[i] == NULL)
 			continue;
 		timer_stop(&vm->vcpus[i]->timer);
 		ops->vcpu_destroy(vm->vcpus[i]);
+		vlapic_destroy(vm->vcpus[i]);
 		frames_free_page(vm->vcpus[i]);
 	}
 	if (vm->backend)
 		ops->vm_destroy(vm);
 	frames_free_page(vm);
 	return false;
+}
+
+/* Begins anew a VM that has stopped for it. */
+static void start_over(const struct virt_ops *ops, struct vm *vm)
+{
+	char why[VM_REASON_MAX];
+	struct vm_locked l = {.vm = vm};
+	int rc;
+
+	for (u32 i = 0; i < vm->vcpu_count; i++)
+		vcpu_run_reset(vm->vcpus[i]);
+	(void)gmem_unback(&vm->mem, gpa(0), NPT_GPA_END);
+	bus_reset(&vm->bus);
+	rc = vm_make_load(ops, vm, why, sizeof(why));
+	l.token = lock_take(&vm->lock);
+	vm->reset_wanted = false;
+	if (rc == 0) {
+		vm->reason[0] = '\0';
+		vm->state = VM_CREATED;
+		rc = vm_start(l);
+	} else {
+		str_copy(vm->reason, why, sizeof(vm->reason));
+		log_err("vm %s: not started again: %s", vm->name, why);
+	}
+	vm_unlock(l);
 }
 
 bool vm_idle_work(void)
@@ -121,6 +147,10 @@ bool vm_idle_work(void)
 		struct vm *vm = vms[i];
 		char name[VM_NAME_MAX];
 
+		if (vm != NULL && vm->reset_wanted && at_rest(vm)) {
+			start_over(ops, vm);
+			return true;
+		}
 		if (vm == NULL || __atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) != VM_DYING)
 			continue;
 		str_copy(name, vm->name, sizeof(name));
@@ -134,16 +164,6 @@ bool vm_idle_work(void)
 }
 
 /* --- making --- */
-
-static int PRINTF(4, 5) refuse(int err, char *why, size_t size, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	fmt_vstr(why, size, fmt, ap);
-	va_end(ap);
-	return -err;
-}
 
 static bool name_ok(const char *name)
 {
@@ -162,140 +182,30 @@ static bool name_ok(const char *name)
 static int check(const struct vm_config *c, const struct virt_ops *ops, char *why, size_t size)
 {
 	if (ops == NULL || pcpu_self()->sched == NULL)
-		return refuse(TERN_ENODEV, why, size,
-			      "this machine cannot run guests; 'cpus' says why");
+		return vm_make_refuse(TERN_ENODEV, why, size,
+				      "this machine cannot run guests; 'cpus' says why");
 	if (!name_ok(c->name))
-		return refuse(TERN_EINVAL, why, size,
-			      "a name has 1 to %u letters, digits, '-', '_' and '.', and at least "
-			      "one letter",
-			      VM_NAME_MAX - 1);
+		return vm_make_refuse(
+			TERN_EINVAL, why, size,
+			"a name has 1 to %u letters, digits, '-', '_' and '.', and at least "
+			"one letter",
+			VM_NAME_MAX - 1);
 	if (vm_find(c->name) != NULL)
-		return refuse(TERN_EEXIST, why, size, "there is a VM of that name");
+		return vm_make_refuse(TERN_EEXIST, why, size, "there is a VM of that name");
 	if (c->memory % PAGE_SIZE != 0 || c->memory < MEMORY_MIN || c->memory > MEMORY_MAX)
-		return refuse(TERN_EINVAL, why, size,
-			      "memory is 64 KiB to 64 TiB, a multiple of 4 KiB");
+		return vm_make_refuse(TERN_EINVAL, why, size,
+				      "memory is 64 KiB to 64 TiB, a multiple of 4 KiB");
 	if (c->vcpus == 0 || c->vcpus > VCPUS_PER_VM_MAX)
-		return refuse(TERN_EINVAL, why, size, "vcpus is 1 to %u", VCPUS_PER_VM_MAX);
+		return vm_make_refuse(TERN_EINVAL, why, size, "vcpus is 1 to %u", VCPUS_PER_VM_MAX);
 	if (c->weight > SCHED_WEIGHT_MAX)
-		return refuse(TERN_EINVAL, why, size, "weight is 1 to %u", SCHED_WEIGHT_MAX);
+		return vm_make_refuse(TERN_EINVAL, why, size, "weight is 1 to %u",
+				      SCHED_WEIGHT_MAX);
 	if (c->cap > 100)
-		return refuse(TERN_EINVAL, why, size,
-			      "cap is 1 to 100 per cent of a CPU for each vCPU, or 0: none");
+		return vm_make_refuse(
+			TERN_EINVAL, why, size,
+			"cap is 1 to 100 per cent of a CPU for each vCPU, or 0: none");
 	if (c->module_count > MODULES_MAX)
-		return refuse(TERN_EINVAL, why, size, "at most %zu modules", MODULES_MAX);
-	return 0;
-}
-
-static void flush(void *owner)
-{
-	struct vm *vm = owner;
-
-	if (vm->backend)
-		virt_ops_get()->npt_flush(vm);
-}
-
-/* Low memory, then from 1 MiB on, with a hole for devices below 4 GiB: together what was asked for. */
-static int add_memory(struct vm *vm, u64 bytes)
-{
-	u64 low = min_u64(bytes, LOW_RAM_END),
-	    middle = min_u64(bytes - low, DEVICE_HOLE - HIGH_RAM);
-	u64 high = bytes - low - middle;
-	int rc = gmem_add(&vm->mem, gpa(0), low, GMEM_RAM);
-
-	if (rc == 0 && middle > 0)
-		rc = gmem_add(&vm->mem, gpa(HIGH_RAM), middle, GMEM_RAM);
-	if (rc == 0 && high > 0)
-		rc = gmem_add(&vm->mem, gpa(GiB(4)), high, GMEM_RAM);
-	return rc;
-}
-
-static int add_vcpu(const struct virt_ops *ops, struct vm *vm, u32 index)
-{
-	struct vcpu *vc = frames_alloc_page();
-	int rc;
-
-	if (vc == NULL)
-		return -TERN_ENOMEM;
-	vc->vm = vm;
-	vc->index = index;
-	vc->state = VCPU_OFF;
-	vc->start_vector = VCPU_NO_START;
-	sched_vcpu_init(vc, vm->weight, vm->cap);
-	vcpu_run_init(vc);
-	rc = ops->vcpu_create(vc);
-	if (rc != 0) {
-		frames_free_page(vc);
-		return rc;
-	}
-	vm->vcpus[index] = vc;
-	return 0;
-}
-
-static int add_parts(const struct virt_ops *ops, struct vm *vm, u64 memory)
-{
-	int rc = gmem_create(&vm->mem, ops->npt_format(), flush, vm);
-
-	if (rc == 0)
-		rc = add_memory(vm, memory);
-	if (rc == 0)
-		rc = ops->vm_create(vm);
-	if (rc != 0)
-		return rc;
-	vm->backend = true;
-	for (u32 i = 0; rc == 0 && i < vm->vcpu_count; i++)
-		rc = add_vcpu(ops, vm, i);
-	if (rc == 0)
-		rc = vuart_create(vm, &vm->bus, &vm->platform.uart);
-	if (rc == 0)
-		rc = exitport_create(vm, &vm->bus);
-	return rc;
-}
-
-static int find_module(const char *name, const struct boot_module **out, char *why, size_t size)
-{
-	*out = boot_info_module(boot_info_get(), name);
-	return *out != NULL ? 0
-			    : refuse(TERN_ENOENT, why, size,
-				     "there is no boot module '%s'; 'mmap' lists them", name);
-}
-
-static int load(const struct virt_ops *ops, struct vm *vm, const struct vm_config *c, char *why,
-		size_t size)
-{
-	struct mb1_module modules[MODULES_MAX];
-	const struct boot_module *kernel, *m;
-	struct mb1_start start;
-	struct mb1_boot boot = {.cmdline = c->cmdline != NULL ? c->cmdline : "",
-				.module_count = c->module_count,
-				.modules = modules};
-	int rc = find_module(c->kernel, &kernel, why, size);
-	bool irqs;
-
-	for (u32 i = 0; rc == 0 && i < c->module_count; i++) {
-		rc = find_module(c->modules[i], &m, why, size);
-		if (rc == 0)
-			modules[i] = (struct mb1_module){.data = phys_to_virt(hpa(m->base)),
-							 .len = m->len,
-							 .name = m->name,
-							 .args = m->args};
-	}
-	if (rc != 0)
-		return rc;
-	boot.file = phys_to_virt(hpa(kernel->base));
-	boot.len = kernel->len;
-	rc = mb1_guest_load(&vm->mem, &boot, &start, why, size);
-	if (rc != 0)
-		return rc;
-	irqs = arch_irq_off();
-	for (u32 i = 0; i < vm->vcpu_count; i++) {
-		ops->vcpu_load(vm->vcpus[i]);
-		ops->vcpu_reset(vm->vcpus[i]);
-		if (i == 0)
-			mb1_guest_registers(ops, vm->vcpus[i], &start);
-		ops->vcpu_unload(vm->vcpus[i]);
-	}
-	if (irqs)
-		arch_irq_on();
+		return vm_make_refuse(TERN_EINVAL, why, size, "at most %zu modules", MODULES_MAX);
 	return 0;
 }
 
@@ -311,10 +221,11 @@ int vm_create(const struct vm_config *config, char *why, size_t why_size)
 	while (slot < VMS_MAX && vms[slot] != NULL)
 		slot++;
 	if (slot == VMS_MAX)
-		return refuse(TERN_ENOSPC, why, why_size, "there are %u VMs already", VMS_MAX);
+		return vm_make_refuse(TERN_ENOSPC, why, why_size, "there are %u VMs already",
+				      VMS_MAX);
 	vm = frames_alloc_page();
 	if (vm == NULL)
-		return refuse(TERN_ENOMEM, why, why_size, "the node has no memory for it");
+		return vm_make_refuse(TERN_ENOMEM, why, why_size, "the node has no memory for it");
 	vm->state = VM_CREATED;
 	vm->lock = (struct spinlock)SPINLOCK_INIT(RANK_VM, "VM");
 	str_copy(vm->name, config->name, sizeof(vm->name));
@@ -322,10 +233,9 @@ int vm_create(const struct vm_config *config, char *why, size_t why_size)
 	vm->weight = config->weight != 0 ? config->weight : SCHED_WEIGHT_DEFAULT;
 	vm->cap = config->cap;
 	bus_init(&vm->bus);
-	fmt_str(why, why_size, "the node has no memory for it");
-	rc = add_parts(ops, vm, config->memory);
+	rc = vm_make_parts(ops, vm, config, why, why_size);
 	if (rc == 0)
-		rc = load(ops, vm, config, why, why_size);
+		rc = vm_make_load(ops, vm, why, why_size);
 	if (rc != 0) {
 		while (teardown_some(ops, vm, UINT64_MAX))
 			;

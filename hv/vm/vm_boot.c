@@ -18,6 +18,9 @@ static void create(const struct config_vm *c)
 		.kernel = c->kernel,
 		.module_count = c->module_count,
 		.cmdline = c->cmdline,
+		.initrd = c->initrd[0] != '\0' ? c->initrd : NULL,
+		.disk_count = c->disk_count,
+		.nic_count = c->nic_count,
 	};
 	struct vm_locked l;
 	char why[VM_REASON_MAX];
@@ -25,6 +28,10 @@ static void create(const struct config_vm *c)
 
 	for (u32 i = 0; i < c->module_count; i++)
 		vm.modules[i] = c->modules[i];
+	for (u32 i = 0; i < c->disk_count; i++)
+		vm.disks[i] = c->disks[i];
+	for (u32 i = 0; i < c->nic_count; i++)
+		vm.nics[i] = c->nics[i];
 	rc = vm_create(&vm, why, sizeof(why));
 	if (rc != 0) {
 		log_err("vm %s: not created: %s", c->name, why);

@@ -72,6 +72,8 @@ int vm_start(struct vm_locked l)
 {
 	struct vm *vm = l.vm;
 
+	if (vm->state == VM_STOPPED)
+		return vm_reset(l, "started again");
 	if (vm->state != VM_CREATED)
 		return -TERN_EINVAL;
 	__atomic_store_n(&vm->vcpus[0]->state, VCPU_RUNNABLE, __ATOMIC_RELEASE);
@@ -107,12 +109,36 @@ int vm_stop(struct vm_locked l, const char *reason)
 	return 0;
 }
 
+int vm_reset(struct vm_locked l, const char *reason)
+{
+	if (l.vm->state == VM_DYING)
+		return -TERN_EINVAL;
+	l.vm->reset_wanted = true;
+	halt(l.vm, VM_STOPPED, reason);
+	return 0;
+}
+
 int vm_destroy(struct vm_locked l)
 {
 	if (l.vm->state == VM_DYING)
 		return -TERN_EINVAL;
+	l.vm->reset_wanted = false;
 	halt(l.vm, VM_DYING, alive(l.vm) ? "destroyed by the operator" : l.vm->reason);
 	return 0;
+}
+
+void vm_poweroff_requested(struct vm *vm)
+{
+	vm_kill(vm, "switched off by the guest");
+}
+
+void vm_reset_requested(struct vm *vm)
+{
+	lock_token token = lock_take(&vm->lock);
+
+	if (alive(vm))
+		(void)!vm_reset((struct vm_locked){.vm = vm, .token = token}, "reset by the guest");
+	lock_release(&vm->lock, token);
 }
 
 void vm_kill(struct vm *vm, const char *fmt, ...)

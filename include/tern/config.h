@@ -12,7 +12,9 @@
 #define CONFIG_VMS_MAX        16u
 #define CONFIG_VM_MODULES     8u
 #define CONFIG_VM_FILE_MAX    64u
-#define CONFIG_VM_CMDLINE_MAX 256u
+#define CONFIG_VM_CMDLINE_MAX 512u
+#define CONFIG_VM_DISKS       4u
+#define CONFIG_VM_NICS        4u
 
 /* [vm.NAME]: a VM that is made at boot. */
 struct config_vm {
@@ -25,6 +27,12 @@ struct config_vm {
 	char modules[CONFIG_VM_MODULES][CONFIG_VM_FILE_MAX];
 	u32 module_count;
 	char cmdline[CONFIG_VM_CMDLINE_MAX];
+	char initrd[CONFIG_VM_FILE_MAX]; /* boot module; default "": none */
+	/* See struct vm_config. */
+	char disks[CONFIG_VM_DISKS][CONFIG_VM_FILE_MAX];
+	u32 disk_count;
+	char nics[CONFIG_VM_NICS][CONFIG_VM_FILE_MAX];
+	u32 nic_count;
 	bool autostart; /* default true */
 	u32 line;       /* of the table's header */
 };

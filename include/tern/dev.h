@@ -11,6 +11,7 @@
 #include <tern/types.h>
 
 #define DEV_RANGES_MAX 48u
+#define DEV_HINTS      64u /* 32 for ports, by 8; 32 for memory, by 4 KiB */
 
 struct device;
 
@@ -49,7 +50,7 @@ struct dev_range {
 struct dev_bus {
 	struct spinlock lock; /* RANK_BUS; held around every call of a device */
 	u32 count;
-	u32 last; /* number of the range accessed last: looked at first */
+	u8 hints[DEV_HINTS]; /* number of the range last accessed there: looked at first */
 	struct dev_range ranges[DEV_RANGES_MAX]; /* (c) once the VM runs; sorted by space, base */
 };
 
@@ -58,10 +59,12 @@ void bus_init(struct dev_bus *bus);
 MUST_CHECK int bus_add(struct dev_bus *bus, enum dev_space space, u64 base, u64 len,
 		       struct device *dev);
 /* One access of width bytes. Nobody there: reads as all ones, writes vanish, as on a PC; *hit tells,
- * where hit is not NULL. An access that crosses a range's end is split into bytes. */
+ * where hit is not NULL. An access that crosses a range's end is split into bytes. IRQs are off. */
 u64 bus_read(struct dev_bus *bus, enum dev_space space, u64 addr, u32 width, bool *hit);
 void bus_write(struct dev_bus *bus, enum dev_space space, u64 addr, u32 width, u64 value,
 	       bool *hit);
+/* bus_read() of ports: what guests do most. */
+u32 bus_in(struct dev_bus *bus, u16 port, u32 width);
 /* Puts every device into its state after power-on / destroys every device. No vCPU runs. */
 void bus_reset(struct dev_bus *bus);
 /* Does what dev_request_work() asked for. Takes the bus lock. A CPU that runs one of the VM's vCPUs. */
@@ -77,14 +80,16 @@ void bus_destroy(struct dev_bus *bus);
 MUST_CHECK int exitport_create(struct vm *vm, struct dev_bus *bus);
 
 /*
- * A 16550 without interrupts (hv/dev/vuart.c). Lines of output go to the log as "[vm NAME] text", as
- * many a second as a serial console can show; all output goes to a ring of VUART_RING bytes.
- * Errors as above.
+ * A 16550 at line IRQ_UART (hv/dev/vuart.c), which a VM without a chipset does not have. Lines of output
+ * go to the log as "[vm NAME] text", as many a second as a serial console can show; all output goes to a
+ * ring of VUART_RING bytes. Errors as above.
  */
 #define VUART_BASE 0x3f8u
 #define VUART_LEN  8u
 #define VUART_RING 4096u
 MUST_CHECK int vuart_create(struct vm *vm, struct dev_bus *bus, struct device **out);
+/* Adds output as if the guest had written it to the port. The bus lock is held. */
+void vuart_output_locked(struct device *d, const char *text, size_t n);
 /* The calls below take the bus lock. */
 /* Adds output as if the guest had written it to the port. */
 void vuart_output(struct device *d, const char *text, size_t n);

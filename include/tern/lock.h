@@ -6,6 +6,7 @@
 #ifndef TERN_LOCK_H
 #define TERN_LOCK_H
 
+#include <tern/pcpu.h>
 #include <tern/types.h>
 
 enum lock_rank {
@@ -48,6 +49,33 @@ MUST_CHECK lock_token lock_take(struct spinlock *lock);
  * held; *token is valid when it returns true. */
 MUST_CHECK bool lock_try(struct spinlock *lock, lock_token *token);
 void lock_release(struct spinlock *lock, lock_token token);
+/* Waits until the ticket is served; false: it is not to wait, see lock_panic(). For the inline one below. */
+bool lock_wait(struct spinlock *lock, u32 ticket);
+/* lock_take() and lock_release() where interrupts are off already and stay off: what every exit goes through, inline. */
+static inline void lock_take_irqs_off(struct spinlock *lock)
+{
+	u32 ticket;
+
+	if (TERN_DEBUG) {
+		(void)!lock_take(lock).irqs_were_on;
+		return;
+	}
+	ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
+	if (LIKELY(__atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE) == ticket) ||
+	    lock_wait(lock, ticket))
+		__atomic_store_n(&lock->cpu, (u16)(pcpu_self()->index + 1), __ATOMIC_RELAXED);
+}
+
+static inline void lock_release_irqs_off(struct spinlock *lock)
+{
+	if (TERN_DEBUG || __atomic_load_n(&lock->cpu, __ATOMIC_RELAXED) != pcpu_self()->index + 1) {
+		lock_release(lock, (lock_token){.irqs_were_on = false});
+		return;
+	}
+	__atomic_store_n(&lock->cpu, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&lock->owner, lock->owner + 1, __ATOMIC_RELEASE);
+}
+
 /* True when this CPU holds it. For ASSERT; during a panic it tells who held it before. */
 bool lock_held(const struct spinlock *lock);
 

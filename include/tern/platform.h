@@ -10,11 +10,13 @@
 #include <tern/timer.h>
 #include <tern/types.h>
 
+struct virtio_device;
 struct vm;
 
 /* (c) once the VM runs; NULL: the VM has none. */
 struct platform {
 	struct device *uart, *pic, *ioapic, *pit, *rtc, *pm, *pci;
+	struct virtio_device *balloon;
 };
 
 /* Interrupt lines: 0 to 15 are the ISA bus's, to the 8259 pair and to the I/O APIC's pin of the same
@@ -28,9 +30,9 @@ struct platform {
 #define IOAPIC_BASE 0xfec00000ull
 #define IOAPIC_LEN  0x1000u
 #define IOAPIC_ID   0u
-#define PM_BASE     0x600u /* ACPI: PM1a event 0-3, PM1a control 4-5, PM timer 8-11 */
+#define PM_BASE     0x600u /* ACPI: PM1a event 0-3, PM1a control 4-5, PM timer 8-11 (32 bits) */
 #define PM_LEN      16u
-#define RESET_PORT  0xcf9u /* reset control register: 6 resets */
+#define RESET_PORT  0xcf9u /* reset control register: 6 resets; it lies among the PCI bus's ports */
 
 /* Sets a line. High may mean asserted or not: the redirection entry's polarity is not looked at, devices
  * say true for asserted. The bus lock is held. */
@@ -41,8 +43,7 @@ MUST_CHECK int vpic_create(struct vm *vm, struct dev_bus *bus); /* 20h, 21h, A0h
 MUST_CHECK int vioapic_create(struct vm *vm, struct dev_bus *bus); /* IOAPIC_BASE, 24 pins */
 MUST_CHECK int vpit_create(struct vm *vm, struct dev_bus *bus);    /* 40h to 43h, 61h */
 MUST_CHECK int vrtc_create(struct vm *vm, struct dev_bus *bus);    /* 70h, 71h */
-MUST_CHECK int vpm_create(struct vm *vm,
-			  struct dev_bus *bus); /* PM_BASE, RESET_PORT, 64h (reset) */
+MUST_CHECK int vpm_create(struct vm *vm, struct dev_bus *bus);     /* PM_BASE, 64h (reset) */
 
 /* --- the 8259 pair --- */
 void vpic_line(struct device *pic, u32 line, bool asserted); /* bus lock held */

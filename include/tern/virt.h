@@ -44,6 +44,7 @@ struct exit_mem {
 };
 
 struct vm_exit {
+	u64 tsc; /* when it came */
 	enum exit_kind kind;
 	u8 insn_len; /* bytes to skip when the instruction is done; 0: hardware did not say */
 	union {
@@ -134,9 +135,10 @@ struct virt_ops {         /* at most 24 functions, none NULL */
 	/* The vCPU is about to run on this CPU / will not run here any more. IRQs off. */
 	void (*vcpu_load)(struct vcpu *vc);
 	void (*vcpu_unload)(struct vcpu *vc);
-	/* Enters the guest once; *out says why it came back. IRQs off, returns with them off, host
-	 * interrupts served. At most until TSC value until. */
-	void (*vcpu_run)(struct vcpu *vc, u64 until, struct vm_exit *out);
+	/* Runs the loaded vCPU until it waits, is kicked, the CPU has other work or TSC value until:
+	 * vcpu_loop() of tern/vcpu_loop.h around the backend's entry. True: it wants to go on. IRQs off,
+	 * returns with them off. */
+	bool (*vcpu_run)(struct vcpu *vc, u64 until);
 	/* The loaded vCPU, IRQs off. */
 	u64 (*reg_get)(struct vcpu *vc, enum vcpu_reg reg);
 	void (*reg_set)(struct vcpu *vc, enum vcpu_reg reg, u64 value);
@@ -147,7 +149,8 @@ struct virt_ops {         /* at most 24 functions, none NULL */
 	void (*skip)(struct vcpu *vc, const struct vm_exit *exit);
 	/* Finishes an EXIT_PIO: IN's value into AL, AX or EAX, or the string element; then skip. */
 	void (*pio_done)(struct vcpu *vc, const struct vm_exit *exit);
-	/* Delivers an exception, now (vcpu_run merges it with what was under way, SDM vol. 3A 6.15). */
+	/* Delivers an exception, now (vcpu_run merges it with what was under way, SDM vol. 3A 6.15), or an
+	 * NMI when it is not blocked. EVENT_INTERRUPT: one may wait in its local APIC or the 8259. */
 	void (*inject)(struct vcpu *vc, const struct vcpu_event *event);
 	/* No CPU uses a stale second-level translation of the VM after it returns. */
 	void (*npt_flush)(struct vm *vm);

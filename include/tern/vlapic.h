@@ -59,15 +59,18 @@ bool vlapic_wakes(struct vcpu *vc);
 bool vlapic_takes_extint(const struct vcpu *vc);
 
 /* --- the owner, IRQs off, no lock held --- */
-/* Power-on (init false) or INIT (true), SDM vol. 3A 11.4.7. */
+/* Power-on (init false) or INIT (true), SDM vol. 3A 11.4.7, in the mode that IA32_APIC_BASE has by then. At
+ * power-on LINT0 of vCPU 0 is an unmasked ExtINT, as firmware would leave it. */
 void vlapic_reset(struct vcpu *vc, bool init);
 /* IA32_APIC_BASE has been written; value was checked by msr.c, which keeps it. */
 void vlapic_base_changed(struct vcpu *vc, u64 old, u64 value);
+/* vc->arch->tsc_offset has changed: the deadline stays a value of the guest's TSC. */
+void vlapic_tsc_moved(struct vcpu *vc);
 /* x2APIC MSRs (800h to 8FFh, in x2APIC mode) and IA32_TSC_DEADLINE: as msr_backend.apic. 0, or
  * -TERN_EINVAL: #GP(0). */
 MUST_CHECK int vlapic_msr(struct vcpu *vc, u32 msr, bool write, u64 *value);
 /* xAPIC registers, offset in the page, aligned as the access; width 1 to 8. Reads of what is no register
- * give 0, writes vanish and are noted in ESR. */
+ * give 0, writes vanish, and both are noted in ESR. TPR (80h) also in x2APIC mode: CR8 is its bits 7:4. */
 u64 vlapic_read(struct vcpu *vc, u32 offset, u32 width);
 void vlapic_write(struct vcpu *vc, u32 offset, u32 width, u64 value);
 /* The CPU has written a register into the page itself (APIC-write exit, SDM vol. 3C 30.4.3.3): does what
@@ -90,5 +93,7 @@ void vlapic_eoi_broadcast(struct vcpu *vc, u8 vector);
 void vlapic_eoi_exits(struct vcpu *vc, u64 bits[4]);
 /* Highest vector in ISR, or VLAPIC_NONE. */
 int vlapic_in_service(const struct vcpu *vc);
+/* The owner has taken a vector from the 8259: an ExtINT message is good for one. */
+void vlapic_extint_taken(struct vcpu *vc);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <tern/dev.h>
 #include <tern/gmem.h>
+#include <tern/op_count.h>
 #include <tern/platform.h>
 #include <tern/sched.h>
 #include <tern/types.h>
@@ -17,8 +18,11 @@
 #define VCPUS_PER_VM_MAX 64u
 #define VM_NAME_MAX      32u
 #define VM_REASON_MAX    160u
+#define VM_MODULES_MAX   8u
+#define VM_DISKS_MAX     4u
+#define VM_NICS_MAX      4u
 
-/* Exits by reason, for the shell's exits VM; a backend sets vcpu.exit_stat. */
+/* Exits by reason, for the shell's exits VM; a backend says which by vcpu_count_as(). */
 enum exit_stat {
 	STAT_CPUID,
 	STAT_RDMSR,
@@ -38,13 +42,15 @@ enum exit_stat {
 	STAT_TASK_SWITCH,
 	STAT_DESCRIPTOR,
 	STAT_TIMER,
+	STAT_APIC,
 	STAT_OTHER,
 	STAT_COUNT,
 };
 const char *exit_stat_name(enum exit_stat stat);
 
 struct exit_count {
-	u64 count, ticks; /* (o) TSC ticks from exit to the next entry */
+	u64 count, ticks;  /* (o) TSC ticks from exit to the next entry */
+	u64 ops[OP_COUNT]; /* (o) in builds that count them */
 };
 
 enum vcpu_state {
@@ -64,6 +70,7 @@ enum vcpu_state {
 #define REQUEST_INIT 1u
 #define REQUEST_NMI  2u
 
+struct vm_boot;
 struct vcpu_arch; /* arch/x86_64/guest/guest.h */
 
 struct vcpu {
@@ -82,9 +89,15 @@ struct vcpu {
 	gpa_t stalled_at; /* (o) */
 	bool stalled;     /* (o) the last touch could not be backed, and the log said so */
 	struct sched_vcpu sched;
-	enum exit_stat exit_stat; /* (o) */
+	struct exit_count *exit; /* (o) of exits: as which the last one counts */
 	struct exit_count exits[STAT_COUNT];
 };
+
+/* The exit that is being handled counts as one of these. The owner. */
+static inline void vcpu_count_as(struct vcpu *vc, enum exit_stat stat)
+{
+	vc->exit = &vc->exits[stat];
+}
 
 enum vm_state { VM_NONE, VM_CREATED, VM_RUNNING, VM_PAUSED, VM_STOPPED, VM_DYING };
 
@@ -103,6 +116,8 @@ struct vm {
 	u64 stall_logged;           /* (a) TSC of the last line about a stall */
 	char reason[VM_REASON_MAX]; /* (v) why it stopped */
 	u32 work;                   /* (a) 1: a device of its bus wants dev_ops.work called */
+	struct vm_boot *boot;       /* (c) what vm_make_load() loads, hv/vm/vm_make.c */
+	bool reset_wanted;          /* (v) stopped to begin anew */
 	void *arch;                 /* (c) the backend's */
 };
 
@@ -113,10 +128,17 @@ struct vm_config {
 	u32 vcpus;
 	u32 weight;         /* 0: SCHED_WEIGHT_DEFAULT */
 	u32 cap;            /* per cent of one CPU, 0: none */
-	const char *kernel; /* boot module: a Multiboot 1 image */
-	const char *modules[8];
+	const char *kernel; /* boot module: a Linux bzImage, a PVH or a Multiboot 1 kernel */
+	const char *initrd; /* boot module, or NULL */
+	const char *modules[VM_MODULES_MAX];
 	u32 module_count;
-	const char *cmdline;
+	const char *cmdline; /* NULL: "" */
+	/* Words: "MODULE", or "none" for a disk without an image; then "size=SIZE", "ro". */
+	const char *disks[VM_DISKS_MAX];
+	u32 disk_count;
+	/* Words: name of the switch; then "mac=XX:XX:XX:XX:XX:XX". */
+	const char *nics[VM_NICS_MAX];
+	u32 nic_count;
 };
 
 /*
@@ -133,11 +155,14 @@ struct vm_locked {
 };
 MUST_CHECK bool vm_find_locked(const char *name, struct vm_locked *out);
 void vm_unlock(struct vm_locked l);
-/* Each: -TERN_EINVAL in a state it makes no sense in. The lock is held. */
+/* Each: -TERN_EINVAL in a state it makes no sense in. The lock is held. A VM that has stopped can be started
+ * again: see vm_reset(). */
 MUST_CHECK int vm_start(struct vm_locked l);
 MUST_CHECK int vm_pause(struct vm_locked l);
 MUST_CHECK int vm_resume(struct vm_locked l);
 MUST_CHECK int vm_stop(struct vm_locked l, const char *reason);
+/* Stops it, and has it begin anew as soon as no CPU runs it: fresh memory, the same kernel. */
+MUST_CHECK int vm_reset(struct vm_locked l, const char *reason);
 /* Stops it if need be. Returns at once; memory is scrubbed in idle time. The name is free again when
  * that is done. */
 MUST_CHECK int vm_destroy(struct vm_locked l);
@@ -168,6 +193,8 @@ void vcpu_notify(struct vcpu *vc);
 void vcpu_kick(struct vcpu *vc);
 /* Prepares what the calls above need. Before it runs. */
 void vcpu_run_init(struct vcpu *vc);
+/* As it was before it ever ran; it does not run. */
+void vcpu_run_reset(struct vcpu *vc);
 /* An NMI, or an INIT, arrives. As above. */
 void vcpu_nmi(struct vcpu *vc);
 void vcpu_init(struct vcpu *vc);

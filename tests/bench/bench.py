@@ -93,28 +93,30 @@ def measure(bench):
 
 def measure_guest(bench, records, errors):
     """The figures that come from a guest, and its peer's in the same run."""
-    for name, (_, _, must, aim) in guest_bench.BUDGETS.items():
+    for name, (_, _, _, must, aim) in guest_bench.BUDGETS.items():
         try:
-            value, peer_value = guest_bench.measure(bench.build, name)
+            value, peer_value, ops = guest_bench.measure(bench.build, name)
         except (OSError, ValueError, subprocess.TimeoutExpired) as e:
             errors.append(f"{name}: {e}")
             continue
         records[name] = {"value": value, "unit": "instructions", "must": must, "aim": aim,
                          "peer": guest_bench.PEER, "peer_value": peer_value,
-                         "ratio": round(value / peer_value, 3)}
+                         "ratio": round(value / peer_value, 3),
+                         **dict(zip(("vmreads", "vmwrites", "wrmsrs"), ops))}
 
 
 def table(records):
-    rows = [("name", "value", "must", "aim", "peer", "ratio", "unit")]
+    rows = [("name", "value", "must", "aim", "peer", "ratio", "VMREAD/VMWRITE/WRMSR", "unit")]
     for name, r in records.items():
         verdict = "MISSED" if r["value"] > r["must"] else "aim met" if r["value"] <= r["aim"] else ""
+        ops = f"{r['vmreads']}/{r['vmwrites']}/{r['wrmsrs']}" if "vmreads" in r else "-"
         peer = f"{r['peer']} {r['peer_value']:,}" if r["peer"] else "-"
         rows.append((name, f"{r['value']:,}", f"<= {r['must']:,}", f"{r['aim']:,}", peer,
-                     str(r["ratio"] or "-"), f"{r['unit']}  {verdict}".rstrip()))
-    widths = [max(len(row[i]) for row in rows) for i in range(6)]
+                     str(r["ratio"] or "-"), ops, f"{r['unit']}  {verdict}".rstrip()))
+    widths = [max(len(row[i]) for row in rows) for i in range(7)]
     for row in rows:
         print("  ".join([row[0].ljust(widths[0])]
-                        + [row[i].rjust(widths[i]) for i in range(1, 6)] + [row[6]]))
+                        + [row[i].rjust(widths[i]) for i in range(1, 7)] + [row[7]]))
 
 
 def main():

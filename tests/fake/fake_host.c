@@ -13,7 +13,9 @@
 
 u64 fake_tsc, fake_tsc_step = 100, fake_tsc_hz = 1000000000;
 u64 fake_armed[CPUS_MAX];
-u32 fake_kicks;
+u32 fake_kicks, fake_randoms;
+void (*fake_kicked)(u32 cpu);
+void (*fake_relaxed)(void);
 jmp_buf fake_panic_jmp;
 bool fake_panic_armed;
 char fake_panic_text[512];
@@ -23,6 +25,7 @@ static char log_text[65536];
 static size_t log_len;
 static struct pcpu cpus[CPUS_MAX];
 static u32 cpu_count = 1;
+static u64 random_last;
 static _Thread_local u32 cpu_now;
 static _Thread_local bool irqs = true;
 
@@ -38,6 +41,10 @@ void fake_reset(void)
 	log_text[0] = '\0';
 	fake_tsc = 0;
 	fake_kicks = 0;
+	fake_kicked = NULL;
+	fake_relaxed = NULL;
+	fake_randoms = UINT32_MAX;
+	random_last = 0;
 	irqs = true;
 	fake_cpus(1);
 	fake_cpu_set(0);
@@ -104,7 +111,10 @@ void arch_delay_us(u64 us)
 
 void arch_relax(void)
 {
-	sched_yield(); /* the holder may be a thread that does not run now */
+	if (fake_relaxed != NULL)
+		fake_relaxed();
+	else
+		sched_yield(); /* the holder may be a thread that does not run now */
 }
 
 bool arch_irq_off(void)
@@ -135,14 +145,26 @@ void arch_timer_arm(u64 tsc)
 	fake_armed[cpu_now] = tsc;
 }
 
-void arch_kick(UNUSED struct pcpu *pc)
+void arch_kick(struct pcpu *pc)
 {
-	fake_kicks++;
+	__atomic_add_fetch(&fake_kicks, 1, __ATOMIC_RELAXED);
+	if (fake_kicked != NULL)
+		fake_kicked(pc->index);
 }
 
 u32 arch_stop_others(void)
 {
 	return 0;
+}
+
+bool arch_random(u64 *out)
+{
+	if (fake_randoms == 0)
+		return false;
+	if (fake_randoms != UINT32_MAX)
+		fake_randoms--;
+	*out = ++random_last;
+	return true;
 }
 
 void arch_cache_flush(void)

@@ -22,6 +22,11 @@ extern u64 fake_tsc, fake_tsc_step, fake_tsc_hz;
 /* The deadline last given to arch_timer_arm() on each CPU. */
 extern u64 fake_armed[CPUS_MAX];
 extern u32 fake_kicks;
+/* Called by arch_kick(), and by arch_relax(), unless they are NULL. */
+extern void (*fake_kicked)(u32 cpu);
+extern void (*fake_relaxed)(void);
+/* How many more numbers arch_random() has: 1, 2, 3, ... UINT32_MAX: it never ends. */
+extern u32 fake_randoms;
 
 /* All log lines since fake_reset(), each ended by '\n', longest 64 KiB. */
 const char *fake_log(void);

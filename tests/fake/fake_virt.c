@@ -11,6 +11,8 @@
 #include <tern/err.h>
 #include <tern/frames.h>
 #include <tern/scrub.h>
+#include <tern/vcpu_loop.h>
+#include <tern/vlapic.h>
 #include <tern/timer.h>
 #include <tern/trace.h>
 
@@ -119,15 +121,20 @@ static void vcpu_unload(struct vcpu *vc)
 	loaded(vc)->loaded = false;
 }
 
-static void vcpu_run(struct vcpu *vc, u64 until, struct vm_exit *out)
+static void enter(struct vcpu *vc, u64 until, struct vm_exit *out)
 {
 	loaded(vc)->runs++;
 	REQUIRE(vc->sched.running && vc->state == VCPU_RUNNABLE);
 	memset(out, 0, sizeof(*out));
-	vc->exit_stat = STAT_OTHER;
+	vcpu_count_as(vc, STAT_OTHER);
 	out->kind = EXIT_HLT;
 	if (fake_virt_guest != NULL)
 		fake_virt_guest(vc, until, out);
+}
+
+static bool vcpu_run(struct vcpu *vc, u64 until)
+{
+	return vcpu_loop(virt_ops_get(), vc, until, enter);
 }
 
 static u64 reg_get(struct vcpu *vc, enum vcpu_reg reg)
@@ -310,4 +317,41 @@ void fake_vm_end(void)
 	while (vm_idle_work() || scrub_some(64))
 		;
 	REQUIRE(vm_get(0) == NULL && fake_virt_objects == 0);
+}
+
+/* --- the local APIC that its guests do not have --- */
+
+int vlapic_create(struct vcpu *vc)
+{
+	(void)vc;
+	return 0;
+}
+
+void vlapic_destroy(struct vcpu *vc)
+{
+	(void)vc;
+}
+
+void vlapic_reset(struct vcpu *vc, bool init)
+{
+	(void)vc;
+	(void)init;
+}
+
+bool vlapic_wakes(struct vcpu *vc)
+{
+	(void)vc;
+	return false;
+}
+
+bool vlapic_takes_extint(const struct vcpu *vc)
+{
+	(void)vc;
+	return false;
+}
+
+void vlapic_send(struct vm *vm, const struct apic_message *m)
+{
+	(void)vm;
+	(void)m;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: boot/efi/elf_load.c hv/lib/str.c hv/lib/fmt.c */
+/* links: boot/efi/elf_load.c hv/lib/elf.c hv/lib/str.c hv/lib/fmt.c */
 /* Any bytes as tern.elf: what is accepted can be laid out within the memory that it asks for. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: hv/vm/mb1_guest.c hv/lib/str.c hv/lib/fmt.c */
+/* links: hv/vm/mb1_guest.c hv/vm/loader.c hv/lib/elf.c hv/lib/str.c hv/lib/fmt.c */
 /*
  * A hostile kernel file: what the check lets through must lie in the file and below 4 GiB, must not
  * overlap, and is then really copied into a guest of 4 MiB, or refused with a sentence.
@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 static u8 memory[MEMORY];
 
-int gmem_write(struct gmem *g, gpa_t at, const void *src, u64 len)
+int gmem_load(struct gmem *g, gpa_t at, const void *src, u64 len)
 {
 	(void)g;
 	REQUIRE(at.v <= MEMORY && len <= MEMORY - at.v);
@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	static struct gmem mem = {
 		.region_count = 2,
 		.regions = {{.base = {0}, .len = 0xa0000}, {.base = {MiB(1)}, .len = MiB(3)}}};
-	const struct mb1_module module = {.data = data, .len = size, .name = "m", .args = "a b"};
+	const struct guest_module module = {.data = data, .len = size, .name = "m", .args = "a b"};
 	const struct mb1_boot boot = {
 		.file = data, .len = size, .cmdline = "x", .module_count = 1, .modules = &module};
 	struct mb1_image image;

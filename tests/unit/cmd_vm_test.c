@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: hv/vm/vm.c hv/vm/vm_state.c hv/dev/dev.c hv/vm/vcpu_run.c hv/vm/exit.c hv/vm/exit_stat.c hv/vm/hypercall.c hv/vm/mb1_guest.c hv/dev/bus.c hv/dev/exitport.c hv/dev/vuart.c hv/sched/sched.c hv/sched/sched_pick.c hv/mem/gmem.c hv/mem/gmem_access.c hv/mem/gmem_policy.c hv/mem/scrub.c arch/x86_64/npt.c arch/x86_64/vmx/ept.c hv/timer.c hv/trace.c hv/lock.c hv/lib/str.c hv/lib/fmt.c tests/fake/fake_virt.c tests/fake/fake_frames.c tests/fake/fake_host.c hv/shell/cmd_vm.c */
+/* links: $(NODE) hv/shell/cmd_vm.c */
 /* The shell's commands about VMs, word for word, on a node whose guests are scripts. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: hv/vm/mb1_guest.c hv/mem/gmem.c hv/mem/gmem_access.c hv/mem/gmem_policy.c hv/mem/scrub.c arch/x86_64/npt.c arch/x86_64/vmx/ept.c hv/lock.c hv/lib/str.c hv/lib/fmt.c tests/fake/fake_frames.c tests/fake/fake_host.c */
+/* links: hv/vm/mb1_guest.c hv/vm/loader.c hv/lib/elf.c hv/mem/gmem.c hv/mem/gmem_access.c hv/mem/gmem_policy.c hv/mem/scrub.c arch/x86_64/npt.c arch/x86_64/vmx/ept.c hv/lock.c hv/lib/str.c hv/lib/fmt.c tests/fake/fake_frames.c tests/fake/fake_host.c */
 /* Multiboot 1 kernels: what is refused, and what a guest finds in its memory. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <arch/x86_64/vmx/ept.h>
+#include <hv/lib/elf_regs.h>
 #include <hv/vm/mb1_guest.h>
 #include <hv/vm/mb1_regs.h>
 #include <tern/err.h>
@@ -95,9 +96,9 @@ static void test_refused(void **state)
 	elf.h.phoff = UINT32_MAX;
 	refused("program headers lie past");
 	elf.p[0].filesz = 0x801;
-	refused("more bytes in the file");
+	refused("2049 bytes in the file but only 2048 in memory");
 	elf.p[1].offset = UINT32_MAX;
-	refused("past the end of the file");
+	refused("of the file, which has 0x1080: it was cut");
 	elf.p[1].paddr = 0x100400;
 	refused("overlap");
 	elf.p[1].paddr = UINT32_MAX - 0x1000;
@@ -110,7 +111,7 @@ static void test_refused(void **state)
 
 static void test_load(void **state)
 {
-	const struct mb1_module modules[] = {
+	const struct guest_module modules[] = {
 		{.data = "first", .len = 5, .name = "one", .args = "x y"},
 		{.data = "second!", .len = 7, .name = "two", .args = ""},
 	};
@@ -156,7 +157,8 @@ static void test_load(void **state)
 
 static void test_no_room(void **state)
 {
-	const struct mb1_module module = {.data = elf.data, .len = MiB(1), .name = "m", .args = ""};
+	const struct guest_module module = {
+		.data = elf.data, .len = MiB(1), .name = "m", .args = ""};
 	struct mb1_boot boot = {.file = &elf,
 				.len = sizeof(elf),
 				.cmdline = "",

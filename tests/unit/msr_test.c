@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <tern/err.h>
+#include <tern/vlapic.h>
 #include <tern/vm.h>
 #include <arch/x86_64/guest/guest.h>
 
@@ -38,6 +39,25 @@ static u64 held[64], host_tsc, cr0;
 static u32 held_msr[64], held_count, writes;
 static u32 last_msr;
 static u64 last_value;
+
+/* The local APIC: what it was told. */
+static u32 base_changes, tsc_moves;
+static u64 base_old, base_new;
+
+void vlapic_base_changed(struct vcpu *v, u64 old, u64 value)
+{
+	assert_ptr_equal(v, &vc);
+	assert_int_equal(v->arch->apic_base, value);
+	base_changes++;
+	base_old = old;
+	base_new = value;
+}
+
+void vlapic_tsc_moved(struct vcpu *v)
+{
+	assert_ptr_equal(v, &vc);
+	tsc_moves++;
+}
 
 static u64 *hold(u32 msr)
 {
@@ -484,6 +504,25 @@ static void test_local_apic(UNUSED void **state)
 	assert_int_equal(guest_wrmsr(&vc, &with_apic, 0x8ff, 0), GP);
 }
 
+/* A vCPU that has a local APIC: it hears of what moves its modes and its deadline. */
+static void test_local_apic_is_told(UNUSED void **state)
+{
+	base_changes = tsc_moves = 0;
+	assert_true(takes(APIC_BASE, 0xfee00800));
+	assert_true(takes(TSC, 5));
+	assert_int_equal(base_changes + tsc_moves, 0);
+	vc.lapic = (struct vlapic *)(void *)held;
+	assert_true(takes(APIC_BASE, 0xfee00c00));
+	assert_int_equal(base_changes, 1);
+	assert_int_equal(base_old, 0xfee00800);
+	assert_int_equal(base_new, 0xfee00c00);
+	assert_false(takes(APIC_BASE, 0xfee00800));
+	assert_int_equal(base_changes, 1);
+	assert_true(takes(TSC, 9));
+	assert_true(takes(TSC_ADJUST, 9));
+	assert_int_equal(tsc_moves, 2);
+}
+
 static void test_small_rows(UNUSED void **state)
 {
 	static const u32 zero_only[] = {0x140, 0x17a, 0x1d9};
@@ -515,6 +554,7 @@ int main(void)
 		cmocka_unit_test_setup(test_speculation, begin),
 		cmocka_unit_test_setup(test_conditions, begin),
 		cmocka_unit_test_setup(test_local_apic, begin),
+		cmocka_unit_test_setup(test_local_apic_is_told, begin),
 		cmocka_unit_test_setup(test_small_rows, begin),
 	};
 

@@ -15,6 +15,18 @@
 
 static struct vm vm;
 static struct device *uart;
+static bool line;
+static u32 edges;
+
+void platform_irq(struct vm *to, u32 n, bool asserted)
+{
+	assert_ptr_equal(to, &vm);
+	assert_int_equal(n, IRQ_UART);
+	assert_true(lock_held(&vm.bus.lock));
+	assert_int_not_equal(asserted, line);
+	edges += asserted;
+	line = asserted;
+}
 
 static u8 in(u32 reg)
 {
@@ -43,6 +55,8 @@ static int setup(void **state)
 	fake_frames_reset(64);
 	memset(&vm, 0, sizeof(vm));
 	strcpy(vm.name, "web");
+	line = false;
+	edges = 0;
 	bus_init(&vm.bus);
 	assert_int_equal(vuart_create(&vm, &vm.bus, &uart), 0);
 	return 0;
@@ -155,6 +169,123 @@ static void test_input(void **state)
 	assert_int_equal(in(5), 0x60);
 }
 
+static void test_receive_interrupt(void **state)
+{
+	(void)state;
+	out(1, 0x01);
+	vuart_input(uart, "a", 1);
+	assert_false(line); /* OUT2 is the gate */
+	assert_int_equal(in(2), 0x04);
+	out(4, 0x08);
+	assert_true(line);
+	out(4, 0x18);
+	assert_false(line);
+	out(4, 0x08);
+	assert_int_equal(in(0), 'a');
+	assert_false(line);
+	assert_int_equal(in(2), 0x01);
+	/* FIFO: the trigger level, and the time-out for what is below it. */
+	out(2, 0x81);
+	vuart_input(uart, "1234567", 7);
+	assert_true(line);
+	assert_int_equal(in(2), 0xcc);
+	vuart_input(uart, "8", 1);
+	assert_int_equal(in(2), 0xc4);
+	in(0);
+	assert_int_equal(in(2), 0xcc);
+	edges = 0;
+	for (u32 i = 0; i < 7; i++) {
+		assert_true(line);
+		in(0);
+	}
+	assert_false(line);
+	vuart_input(uart, "x", 1);
+	assert_int_equal(edges, 1);
+	/* Off and on empty the FIFO; without the first bit the others do nothing. */
+	out(2, 0x00);
+	assert_false(line);
+	vuart_input(uart, "y", 1);
+	out(2, 0xc2);
+	assert_int_equal(in(2), 0x04);
+	assert_int_equal(in(0), 'y');
+	vuart_input(uart, "z", 1);
+	bus_reset(&vm.bus);
+	assert_false(line);
+}
+
+static void test_transmit_interrupt(void **state)
+{
+	(void)state;
+	out(4, 0x08);
+	print("polled");
+	assert_int_equal(edges, 0);
+	/* Enabled: the transmitter is empty, IIR says so once. */
+	out(1, 0x02);
+	assert_true(line);
+	assert_int_equal(in(2), 0x02);
+	assert_false(line);
+	assert_int_equal(in(2), 0x01);
+	out(1, 0x02);
+	assert_false(line);
+	/* A handler that writes a FIFO full gets one interrupt for it. */
+	print("0123456789abcdef");
+	assert_int_equal(edges, 2);
+	assert_true(line);
+	/* Linux asks whether it is told again after off and on. */
+	assert_int_equal(in(2), 0x02);
+	out(1, 0x00);
+	out(1, 0x02);
+	assert_int_equal(in(2), 0x02);
+	/* What is received goes first, and leaves it pending. */
+	out(1, 0x03);
+	print("x");
+	vuart_input(uart, "i", 1);
+	assert_int_equal(in(2), 0x04);
+	assert_int_equal(in(0), 'i');
+	assert_true(line);
+	assert_int_equal(in(2), 0x02);
+	assert_false(line);
+}
+
+static void test_status_interrupts(void **state)
+{
+	char text[256];
+
+	(void)state;
+	/* An overrun in loop-back, seen when it ends. */
+	memset(text, 'z', sizeof(text));
+	out(4, 0x18);
+	vuart_input(uart, text, sizeof(text));
+	out(0, 'x');
+	out(1, 0x0f);
+	assert_int_equal(in(2), 0x06);
+	out(4, 0x08);
+	assert_true(line);
+	assert_int_equal(in(5), 0x63);
+	assert_int_equal(in(5), 0x61);
+	assert_int_equal(in(2), 0x04);
+	out(2, 0x03);
+	out(2, 0x01);
+	in(2);
+	assert_false(line);
+	/* The modem's lines, inside loop-back. */
+	assert_int_equal(in(6), 0xb0);
+	out(4, 0x14);
+	assert_int_equal(in(6), 0x40);
+	out(4, 0x1b);
+	assert_int_equal(in(2), 0xc0);
+	assert_int_equal(in(6), 0xbf);
+	assert_int_equal(in(6), 0xb0);
+	assert_int_equal(in(2), 0xc1);
+	out(4, 0x1f); /* RI rises: nothing */
+	assert_int_equal(in(6), 0xf0);
+	out(4, 0x1e);
+	out(4, 0x08);
+	assert_true(line);
+	assert_int_equal(in(6), 0xb2);
+	assert_false(line);
+}
+
 static void test_no_memory(void **state)
 {
 	struct device *d;
@@ -178,6 +309,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_long_and_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_input, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_receive_interrupt, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_transmit_interrupt, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_status_interrupts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
 	};
 

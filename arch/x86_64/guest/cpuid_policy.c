@@ -57,7 +57,7 @@
 	(CPUIDX8_EBX_CLZERO | CPUIDX8_EBX_XSAVEERPTR | CPUIDX8_EBX_WBNOINVD | CPUIDX8_EBX_IBPB | \
 	 CPUIDX8_EBX_IBRS | CPUIDX8_EBX_STIBP | CPUIDX8_EBX_SSBD)
 
-static const struct cpuid_platform tern_platform = {.has_apic = true, .has_apic_timer = false};
+static const struct cpuid_platform tern_platform = {.has_apic = true, .has_apic_timer = true};
 
 /* What the making of a policy knows. */
 struct maker {

@@ -8,6 +8,7 @@
 #include <tern/err.h>
 #include <tern/gmem.h>
 #include <tern/lib.h>
+#include <tern/vlapic.h>
 #include <tern/vm.h>
 
 #include "guest.h"
@@ -74,6 +75,15 @@ static int translate(void *ctx, u64 linear, bool write, gpa_t *out, struct vcpu_
 	return -TERN_EAGAIN;
 }
 
+/* The registers of the vCPU's own APIC, in xAPIC mode; they do not straddle its page. */
+static bool at_apic(const struct vcpu *vc, gpa_t at)
+{
+	u64 base = vc->arch->apic_base;
+
+	return (base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == APIC_BASE_ENABLE &&
+	       align_down(at.v, PAGE_SIZE) == (base & APIC_BASE_ADDR);
+}
+
 static int load(void *ctx, gpa_t at, u32 width, u64 *value)
 {
 	struct emulate *e = ctx;
@@ -84,6 +94,10 @@ static int load(void *ctx, gpa_t at, u32 width, u64 *value)
 	rc = gmem_read(&e->vc->vm->mem, at, value, width);
 	if (rc != -TERN_EFAULT)
 		return rc;
+	if (at_apic(e->vc, at)) {
+		*value = vlapic_read(e->vc, (u32)(at.v % PAGE_SIZE), width);
+		return 0;
+	}
 	*value = bus_read(&e->vc->vm->bus, DEV_MEM, at.v, width, &hit);
 	return 0;
 }
@@ -96,6 +110,11 @@ static int store(void *ctx, gpa_t at, u32 width, u64 value)
 
 	if (rc != -TERN_EFAULT)
 		return rc;
+	if (at_apic(e->vc, at)) {
+		vlapic_write(e->vc, (u32)(at.v % PAGE_SIZE), width, value);
+		vcpu_kick(e->vc); /* it may have let an interrupt through */
+		return 0;
+	}
 	bus_write(&e->vc->vm->bus, DEV_MEM, at.v, width, value, &hit);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "guest.h"
 
 #include <tern/err.h>
+#include <tern/vlapic.h>
 #include <tern/vm.h>
 
 #include "msr_regs.h"
@@ -226,6 +227,8 @@ static void move_tsc(const struct msr_access *a, u64 delta)
 	arch->tsc_offset += delta;
 	arch->tsc_adjust += delta;
 	a->be->write(a->vc, MSR_TSC, arch->tsc_offset);
+	if (a->vc->lapic != NULL)
+		vlapic_tsc_moved(a->vc);
 }
 
 static int write_tsc(const struct msr_access *a, u64 value)
@@ -244,7 +247,7 @@ static int write_tsc_adjust(const struct msr_access *a, u64 value)
 static int write_apic_base(const struct msr_access *a, u64 value)
 {
 	const u64 modes = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
-	u64 old = a->vc->arch->apic_base & modes, new = value &modes;
+	u64 before = a->vc->arch->apic_base, old = before & modes, new = value &modes;
 	u64 defined = APIC_BASE_BSP | APIC_BASE_ENABLE | (APIC_BASE_ADDR & ~not_physical(a));
 
 	if (has_x2apic(a->vc->arch->cpuid))
@@ -255,7 +258,10 @@ static int write_apic_base(const struct msr_access *a, u64 value)
 		return -TERN_EINVAL;
 	if (old == 0 && new == modes)
 		return -TERN_EINVAL;
-	a->vc->arch->apic_base = value;
+	/* Others read in it how to address this vCPU. */
+	__atomic_store_n(&a->vc->arch->apic_base, value, __ATOMIC_RELAXED);
+	if (a->vc->lapic != NULL)
+		vlapic_base_changed(a->vc, before, value);
 	return 0;
 }
 

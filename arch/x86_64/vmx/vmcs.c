@@ -5,6 +5,7 @@
 #include <tern/err.h>
 #include <tern/frames.h>
 #include <tern/lib.h>
+#include <tern/vlapic.h>
 
 #include "../cpu.h"
 #include "../hpt.h"
@@ -74,10 +75,10 @@ void vmcs_invept(u64 ept_pointer)
 	ASSERT(!failed);
 }
 
-static void init_controls(struct vmx_vcpu *v)
+static void init_controls(struct vmx_vcpu *v, hpa_t virtual_apic)
 {
 	const struct vmx_caps *c = &vmx_caps;
-	u32 exit = c->exit.use, proc2 = c->proc2.use;
+	u32 exit = c->exit.use, proc2 = c->proc2.use & ~PROC2_APICV;
 
 	if (v->vpid == 0)
 		proc2 &= ~PROC2_VPID;
@@ -97,7 +98,7 @@ static void init_controls(struct vmx_vcpu *v)
 	vmwrite32(VMCS_ENTRY_INTR_INFO, 0);
 	vmwrite64(VMCS_IO_BITMAP_A, vmx_bitmaps_io().v);
 	vmwrite64(VMCS_IO_BITMAP_B, vmx_bitmaps_io().v);
-	vmwrite64(VMCS_MSR_BITMAP, vmx_bitmaps_msr().v);
+	vmwrite64(VMCS_MSR_BITMAP, vmx_bitmaps_msr(false).v);
 	vmwrite64(VMCS_EPT_POINTER, v->vm->ept_pointer);
 	vmwrite64(VMCS_TSC_OFFSET, 0);
 	v->tsc_offset = 0;
@@ -110,7 +111,7 @@ static void init_controls(struct vmx_vcpu *v)
 	if ((proc2 & PROC2_ENCLS) != 0)
 		vmwrite64(VMCS_ENCLS_BITMAP, ~0ul);
 	if ((v->proc_controls & PROC_TPR_SHADOW) != 0) {
-		vmwrite64(VMCS_VIRTUAL_APIC_ADDR, v->virtual_apic.v);
+		vmwrite64(VMCS_VIRTUAL_APIC_ADDR, virtual_apic.v);
 		vmwrite32(VMCS_TPR_THRESHOLD, 0);
 	}
 	vmwrite(VMCS_CR0_MASK, ~CR0_OWNED);
@@ -139,9 +140,11 @@ static void init_host(void)
 	vmwrite(VMCS_HOST_RSP, 0);
 }
 
-void vmcs_init(struct vmx_vcpu *v)
+void vmcs_init(struct vcpu *vc)
 {
-	init_controls(v);
+	struct vmx_vcpu *v = vmx_of(vc);
+
+	init_controls(v, vlapic_page(vc));
 	init_host();
 	v->host_rsp = 0;
 }

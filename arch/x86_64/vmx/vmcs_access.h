@@ -6,6 +6,8 @@
 #ifndef VMCS_ACCESS_H
 #define VMCS_ACCESS_H
 
+#include <tern/op_count.h>
+
 #include "vmcs.h"
 
 NORETURN void vmcs_access_failed(bool write, u32 field);
@@ -14,6 +16,7 @@ static inline __attribute__((always_inline)) u64 vmcs_read(u64 field)
 {
 	u64 value;
 
+	op_count(OP_VMREAD);
 	/* CF: no current VMCS, ZF: no such field (SDM vol. 3C 31.2). */
 	__asm__ goto volatile("vmread %1, %0\n\t"
 			      "jbe %l[failed]"
@@ -28,6 +31,7 @@ failed:
 
 static inline __attribute__((always_inline)) void vmcs_write(u64 field, u64 value)
 {
+	op_count(OP_VMWRITE);
 	__asm__ goto volatile("vmwrite %1, %0\n\t"
 			      "jbe %l[failed]"
 			      :

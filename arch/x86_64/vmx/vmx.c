@@ -6,6 +6,7 @@
 #include <tern/frames.h>
 #include <tern/lib.h>
 #include <tern/log.h>
+#include <tern/vcpu_loop.h>
 
 #include "../mitigate.h"
 #include "../mitigate_regs.h"
@@ -14,41 +15,19 @@
 #include "vmcs_access.h"
 #include "vmx_bitmaps.h"
 #include "vmx_check.h"
+#include "vmx_exit_regs.h"
 #include "vmx_decode.h"
 #include "vmx_enter.h"
 #include "vmx_regs.h"
+#include "vmx_tlb.h"
 
 _Static_assert(VMX_ENTER_HOST_RSP == VMCS_HOST_RSP && VMX_ENTER_SEL_DATA == SEL_DATA &&
 		       VMX_ENTER_MITIGATE_RSB == MITIGATE_RSB,
 	       "vmx_enter.h");
 
-/* One word a CPU that other CPUs read: the VM whose guest it runs now. */
 static struct {
-	struct vmx_vm *in_guest; /* (a) */
 	const struct vcpu *last; /* the vCPU that was loaded last; this CPU only */
 } ALIGNED(64) cpus[CPUS_MAX];
-
-/* A bit a VPID; 0 is the host's. */
-#define VPIDS (VMS_MAX * VCPUS_PER_VM_MAX + 1)
-static u64 vpids[(VPIDS + 63) / 64]; /* (a) */
-
-static u16 vpid_alloc(void)
-{
-	if ((vmx_caps.proc2.use & PROC2_VPID) == 0)
-		return 0;
-	for (u32 i = 1; i < VPIDS; i++) {
-		u64 bit = 1ul << i % 64;
-
-		if ((__atomic_fetch_or(&vpids[i / 64], bit, __ATOMIC_ACQ_REL) & bit) == 0)
-			return (u16)i;
-	}
-	return 0; /* that vCPU flushes at each entry: slow, not wrong */
-}
-
-static void vpid_free(u16 vpid)
-{
-	__atomic_fetch_and(&vpids[vpid / 64], ~(1ul << vpid % 64), __ATOMIC_ACQ_REL);
-}
 
 static int vmx_cpu_enable(struct pcpu *pc)
 {
@@ -102,7 +81,7 @@ static int vmx_vm_create(struct vm *vm)
 	x->efer_allowed = guest_efer_allowed(&x->cpuid);
 	x->xcr0_allowed = guest_xcr0_allowed(&x->cpuid) & vmx_switch_xcr0();
 	x->phys_bits = guest_phys_bits(&x->cpuid);
-	x->flush_generation = 1; /* no CPU has seen it: the root may have been another VM's */
+	vmx_tlb_vm_init(x);
 	vm->arch = x;
 	return 0;
 }
@@ -117,10 +96,7 @@ static void free_parts(struct vmx_vcpu *v)
 {
 	if (v->vmcs.v != 0)
 		frame_put(v->vmcs);
-	if (v->virtual_apic.v != 0)
-		frame_put(v->virtual_apic);
-	if (v->vpid != 0)
-		vpid_free(v->vpid);
+	vmx_tlb_vcpu_end(v);
 	if (v->arch.xsave != NULL && v->arch.xsave != (u8 *)v + VMX_XSAVE_OFFSET)
 		frame_put(virt_to_phys(v->arch.xsave));
 	frames_free_page(v);
@@ -133,11 +109,9 @@ static int alloc_parts(struct vmx_vcpu *v)
 	int rc;
 
 	rc = frames_alloc(0, FRAME_ZERO, FRAME_NODE_ANY, &v->vmcs);
-	if (rc == 0 && (vmx_caps.proc.use & PROC_TPR_SHADOW) != 0)
-		rc = frames_alloc(0, FRAME_ZERO, FRAME_NODE_ANY, &v->virtual_apic);
 	if (rc != 0)
 		return rc;
-	v->vpid = vpid_alloc();
+	vmx_tlb_vcpu_init(v);
 	v->arch.xsave = (u8 *)v + VMX_XSAVE_OFFSET;
 	if (size <= PAGE_SIZE - VMX_XSAVE_OFFSET)
 		return 0;
@@ -157,7 +131,6 @@ static int vmx_vcpu_create(struct vcpu *vc)
 	if (v == NULL)
 		return -TERN_ENOMEM;
 	v->vm = vc->vm->arch;
-	v->cpu = CPUS_MAX;
 	rc = alloc_parts(v);
 	if (rc != 0) {
 		free_parts(v);
@@ -189,21 +162,13 @@ static void vmx_vcpu_reset(struct vcpu *vc)
 	vmx_switch_reset(&v->arch);
 	v->arch.gpr[REG_RDX] = cpuid(1, 0).eax;
 	v->arch.pending.type = v->interrupt.type = EVENT_NONE;
-	v->arch.nmi_pending = v->triple_fault = v->attention = false;
+	v->arch.nmi_pending = v->triple_fault = false;
+	v->attention = true; /* whatever its APIC had is to be looked at anew */
 	v->vectoring.info = 0;
-	v->cr8 = 0;
-	if (v->virtual_apic.v != 0)
-		arch_zero_page(phys_to_virt(v->virtual_apic));
 	vmcs_reset_guest(v);
 	guest_msr_reset(vc, &vmx_msr_backend);
 	vmx_switch_in(&v->arch);
 	vmx_flush_linear(v);
-}
-
-void vmx_flush_linear(const struct vmx_vcpu *v)
-{
-	if (v->vpid != 0)
-		vmcs_invvpid(v->vpid);
 }
 
 static void vmx_vcpu_load(struct vcpu *vc)
@@ -215,16 +180,10 @@ static void vmx_vcpu_load(struct vcpu *vc)
 		vmcs_clear(v->vmcs); /* gives it a state (SDM vol. 3C 25.11.3) */
 	vmcs_load(v->vmcs);
 	if (!v->ready)
-		vmcs_init(v);
+		vmcs_init(vc);
 	v->ready = v->loaded = true;
-	if (v->cpu != pc->index) {
-		/* It may have run here before, and changed its page tables elsewhere since. */
+	if (vmx_tlb_load(v, pc->index))
 		vmcs_set_host(pc);
-		vmx_flush_linear(v);
-		v->cpu = pc->index;
-		v->in_guest = &cpus[pc->index].in_guest;
-		v->seen = &v->vm->seen[pc->index];
-	}
 	if (v->tsc_offset != v->arch.tsc_offset) {
 		v->tsc_offset = v->arch.tsc_offset;
 		vmwrite64(VMCS_TSC_OFFSET, v->tsc_offset);
@@ -332,6 +291,7 @@ static OWN_FRAME bool prepare(struct vcpu *vc, u64 until, struct vm_exit *out)
 {
 	struct vmx_vcpu *v = vmx_of(vc);
 
+	out->tsc = rdtsc();
 	out->insn_len = 0;
 	if (v->attention && !vmx_event_prepare(vc)) {
 		out->kind = EXIT_SHUTDOWN;
@@ -347,65 +307,69 @@ static OWN_FRAME bool prepare(struct vcpu *vc, u64 until, struct vm_exit *out)
 	return true;
 }
 
-static OWN_FRAME void forget_translations(struct vmx_vcpu *v)
+/*
+ * One entry and exit by vmx_enter.S; VMX_ENTERED or why the instruction failed. The compiler is told that
+ * all registers but two are lost, so what they hold is saved once before the loop and not at each entry.
+ */
+static inline u64 vmx_enter(u64 *gpr, u64 flags, u64 *host_rsp)
 {
-	u32 generation = __atomic_load_n(&v->vm->flush_generation, __ATOMIC_SEQ_CST);
+	u64 result;
 
-	vmcs_invept(v->vm->ept_pointer);
-	__atomic_store_n(v->seen, generation, __ATOMIC_RELEASE);
+	__asm__ volatile("call vmx_enter"
+			 : "=a"(result), "+D"(gpr), "+S"(flags), "+d"(host_rsp)
+			 :
+			 : "rcx", "r8", "r9", "r10", "r11", "r13", "r14", "r15", "memory", "cc");
+	return result;
 }
 
-/* Says that this CPU is in the guest, then looks for a flush: npt_flush() does the same in the other
- * order, so one of the two sees the other. */
-static u64 enter(struct vmx_vcpu *v)
+/* What a guest does most on purpose is not one of many cases. */
+static inline void vmx_exit_hypercall(struct vcpu *vc, struct vm_exit *out)
+{
+	out->kind = EXIT_HYPERCALL;
+	out->insn_len = (u8)vmread32(VMCS_EXIT_INSN_LEN);
+	vcpu_count_as(vc, STAT_HYPERCALL);
+}
+
+VCPU_LOOP_INLINE u64 enter(struct vmx_vcpu *v)
 {
 	u32 flags = v->launched ? VMX_ENTER_RESUME : 0;
 	u64 failed;
 
-	__atomic_store_n(v->in_guest, v->vm, __ATOMIC_SEQ_CST);
-	if (UNLIKELY(*v->seen != __atomic_load_n(&v->vm->flush_generation, __ATOMIC_SEQ_CST)))
-		forget_translations(v);
+	vmx_tlb_enter(v);
 	if (UNLIKELY(mitigate_flags != 0))
 		flags |= mitigate(v);
 	failed = vmx_enter(v->arch.gpr, flags, &v->host_rsp);
-	if (UNLIKELY(v->arch.spec_ctrl != 0) && mitigate_flags != 0)
+	if (UNLIKELY(mitigate_flags != 0) && v->arch.spec_ctrl != 0)
 		wrmsr(MSR_SPEC_CTRL, 0);
-	__atomic_store_n(v->in_guest, NULL, __ATOMIC_RELEASE);
+	vmx_tlb_leave(v);
 	return failed;
 }
 
-static void vmx_vcpu_run(struct vcpu *vc, u64 until, struct vm_exit *out)
+VCPU_LOOP_INLINE void enter_once(struct vcpu *vc, u64 until, struct vm_exit *out)
 {
 	struct vmx_vcpu *v = vmx_of(vc);
 	u64 failed;
+	u32 reason;
 
 	if (UNLIKELY(v->attention || until != v->until || TERN_DEBUG) && !prepare(vc, until, out))
 		return;
 	failed = enter(v);
+	out->tsc = rdtsc();
 	if (UNLIKELY(failed != VMX_ENTERED)) {
 		insn_failed(vc, failed, out);
 		return;
 	}
 	v->launched = true;
-	vmx_exit_decode(vc, vmread32(VMCS_EXIT_REASON), out);
+	reason = vmread32(VMCS_EXIT_REASON);
+	if (reason == EXIT_REASON_VMCALL)
+		vmx_exit_hypercall(vc, out);
+	else
+		vmx_exit_decode(vc, reason, out);
 }
 
-static void vmx_npt_flush(struct vm *vm)
+static bool vmx_vcpu_run(struct vcpu *vc, u64 until)
 {
-	struct vmx_vm *x = vm->arch;
-	u32 generation, self = pcpu_self()->index;
-
-	if (x == NULL)
-		return; /* it never ran */
-	generation = __atomic_add_fetch(&x->flush_generation, 1, __ATOMIC_SEQ_CST);
-	for (u32 i = 0; i < pcpu_count(); i++)
-		if (i != self && __atomic_load_n(&cpus[i].in_guest, __ATOMIC_SEQ_CST) == x)
-			arch_kick(pcpu_get(i));
-	/* A CPU that is not in the guest invalidates before it enters. */
-	for (u32 i = 0; i < pcpu_count(); i++)
-		while (i != self && __atomic_load_n(&cpus[i].in_guest, __ATOMIC_ACQUIRE) == x &&
-		       (s32)(__atomic_load_n(&x->seen[i], __ATOMIC_ACQUIRE) - generation) < 0)
-			arch_relax();
+	return vcpu_loop(&virt_vmx, vc, until, enter_once);
 }
 
 static const struct npt_format *vmx_npt_format(void)

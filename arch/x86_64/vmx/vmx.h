@@ -18,8 +18,8 @@ struct vmx_vm {
 	u64 efer_allowed;          /* (c) */
 	u64 xcr0_allowed;          /* (c) */
 	u8 phys_bits;              /* (c) */
-	u32 flush_generation;      /* (a) rises with each npt_flush() */
-	u32 seen[CPUS_MAX];        /* (a) generation that each CPU has last invalidated for */
+	u64 flush_generation;      /* (a) rises with each npt_flush(), and never wraps */
+	u64 seen[CPUS_MAX];        /* (a) generation that each CPU has last invalidated for */
 };
 _Static_assert(sizeof(struct vmx_vm) <= PAGE_SIZE, "one page a VM");
 
@@ -43,7 +43,6 @@ struct vmx_vcpu {
 	struct vcpu_arch arch; /* what vcpu.arch points to */
 	struct vmx_vm *vm;     /* (c) */
 	hpa_t vmcs;            /* (c) */
-	hpa_t virtual_apic;    /* (c) 0: no TPR shadow */
 	u16 vpid;              /* (c) 0: none */
 	bool ready;            /* (o) the VMCS has its constant fields */
 	bool loaded;           /* (o) it is current on this CPU */
@@ -52,14 +51,16 @@ struct vmx_vcpu {
 	bool launched;
 	u32 cpu;                  /* index of the CPU that ran it last, CPUS_MAX: none */
 	struct vmx_vm **in_guest; /* of that CPU: says so while this vCPU is in the guest */
-	u32 *seen;                /* of that CPU in vm->seen */
+	u64 *seen;                /* of that CPU in vm->seen */
 	u64 until;                /* what the preemption timer was set for */
 	u64 host_rsp, tsc_offset; /* as the VMCS has them */
 	u64 cr0, cr4;             /* read shadows: what the guest wrote */
 	u32 proc_controls;        /* as the VMCS has them */
-	u8 cr8;                   /* without TPR shadow */
+	bool apicv;               /* the CPU delivers interrupts by itself: vmx_apic.c */
+	u8 threshold;             /* of the TPR, as the VMCS has it */
+	u64 eoi_exits[4];         /* as the VMCS has them */
 	struct vmx_vectoring vectoring;
-	struct vcpu_event interrupt; /* waits for RFLAGS.IF */
+	struct vcpu_event interrupt; /* its delivery was put off: it has left the APIC */
 	bool triple_fault;
 	struct vmx_string string;
 	u64 msr_value; /* what RDMSR reads: here and not on the stack, whose guard costs more */
@@ -78,16 +79,13 @@ static inline struct vmx_vcpu *vmx_of(const struct vcpu *vc)
 void vmcs_clear(hpa_t vmcs);
 void vmcs_load(hpa_t vmcs);
 /* Fills the current VMCS, but for what vmcs_reset_guest() and vmcs_set_host() write. */
-void vmcs_init(struct vmx_vcpu *v);
+void vmcs_init(struct vcpu *vc);
 void vmcs_reset_guest(struct vmx_vcpu *v);
 /* Host state that differs from CPU to CPU. */
 void vmcs_set_host(const struct pcpu *pc);
 /* INVVPID of one vCPU, INVEPT of one VM, on this CPU. */
 void vmcs_invvpid(u16 vpid);
 void vmcs_invept(u64 ept_pointer);
-
-/* --- vmx_enter.S: one entry and exit; VMX_ENTERED or why the instruction failed --- */
-u64 vmx_enter(u64 *gpr, u32 flags, u64 *host_rsp);
 
 /* --- vmx_switch.c: state that no VMCS field holds; IRQs off --- */
 /* Finds the host's extended states on the first CPU. */
@@ -138,6 +136,15 @@ MUST_CHECK bool vmx_event_prepare(struct vcpu *vc);
 void vmx_event_window(struct vmx_vcpu *v, u32 control, bool on);
 void vmx_event_exception(struct vcpu *vc, struct vm_exit *out);
 
+/* --- vmx_apic.c --- */
+/* Puts an interrupt that waits into the VMCS; open: the guest can take one now. True: one waits for the
+ * window. */
+MUST_CHECK bool vmx_apic_put(struct vcpu *vc, bool open);
+/* msr_backend.apic */
+MUST_CHECK int vmx_apic_msr(struct vcpu *vc, u32 msr, bool write, u64 *value);
+/* EOI-induced exit, APIC write, TPR below threshold. */
+void vmx_apic_exit(struct vcpu *vc, u32 reason);
+
 /* --- vmx_exit.c --- */
 void vmx_exit_decode(struct vcpu *vc, u32 reason, struct vm_exit *out);
 void vmx_skip(struct vcpu *vc, const struct vm_exit *exit);
@@ -156,9 +163,11 @@ void vmx_pio_done(struct vcpu *vc, const struct vm_exit *exit);
 /* --- vmx_task.c --- */
 void vmx_task_switch(struct vcpu *vc, struct vm_exit *out);
 
-/* --- vmx.c --- */
+/* --- vmx_tlb.c; more of it in vmx_tlb.h --- */
 /* Drops this vCPU's translations of linear addresses on this CPU. */
 void vmx_flush_linear(const struct vmx_vcpu *v);
+
+/* --- vmx.c --- */
 /* An exit whose reason says that the entry failed on what the VMCS holds. */
 void vmx_entry_failed(struct vcpu *vc, u32 reason, struct vm_exit *out);
 

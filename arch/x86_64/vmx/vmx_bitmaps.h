@@ -11,6 +11,7 @@ MUST_CHECK int vmx_bitmaps_init(void);
 /* One page of ones, for both halves: every port exits. */
 hpa_t vmx_bitmaps_io(void);
 /* Every MSR exits but those that the MSR table passes. */
-hpa_t vmx_bitmaps_msr(void);
+/* apicv: for a guest in x2APIC mode whose APIC the CPU virtualizes. */
+hpa_t vmx_bitmaps_msr(bool apicv);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "vmx_caps.h"
 
+#include <tern/boot_info.h>
 #include <tern/err.h>
 #include <tern/frames.h>
 #include <tern/lib.h>
@@ -47,7 +48,7 @@ static const struct wish proc2_wish = {
 	MSR_VMX_PROCBASED2,
 	MSR_VMX_PROCBASED2,
 	PROC2_EPT | PROC2_UNRESTRICTED | PROC2_WBINVD,
-	PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_PAUSE_LOOP | PROC2_ENCLS,
+	PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_PAUSE_LOOP | PROC2_ENCLS | PROC2_APICV,
 	0,
 };
 static const struct wish exit_wish = {
@@ -88,6 +89,7 @@ static bool choose_all(struct vmx_caps *c)
 {
 	const u64 ept = EPT_CAP_4LEVEL | EPT_CAP_WB | EPT_CAP_INVEPT | EPT_CAP_INVEPT_SINGLE;
 	const u64 vpid = EPT_CAP_INVVPID | EPT_CAP_INVVPID_SINGLE;
+	char word[8];
 
 	if (!choose(&pin_wish, &c->pin) || !choose(&proc_wish, &c->proc) ||
 	    !choose(&proc2_wish, &c->proc2) || !choose(&exit_wish, &c->exit) ||
@@ -102,6 +104,9 @@ static bool choose_all(struct vmx_caps *c)
 	}
 	if ((c->ept_vpid & vpid) != vpid)
 		c->proc2.use &= ~PROC2_VPID;
+	if (boot_info_option(boot_info_get()->cmdline, "apicv", word, sizeof(word)) &&
+	    strcmp(word, "off") == 0)
+		c->proc2.use &= ~PROC2_APICV;
 	/* Without TPR shadow CR8 would be the host's: then each access exits. */
 	if ((c->proc.use & PROC_TPR_SHADOW) == 0)
 		c->proc.use |= PROC_CR8_LOAD | PROC_CR8_STORE;

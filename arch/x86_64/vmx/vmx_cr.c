@@ -4,8 +4,10 @@
  * wants (SDM vol. 3C 24.8) and, of the bits that the guest owns, what it wrote.
  */
 #include <tern/err.h>
+#include <tern/vlapic.h>
 #include <tern/gmem.h>
 
+#include "../apic_regs.h"
 #include "../x86.h"
 #include "vmcs_access.h"
 #include "vmx.h"
@@ -160,14 +162,16 @@ static u64 operand(struct vcpu *vc, enum vcpu_reg reg)
 	return vmx_seg_is_long() ? value : (u32)value;
 }
 
-/* Without TPR shadow only: with it, CR8 is the virtual-APIC page's. */
+/* SDM vol. 3A 11.8.6 */
+#define TPR_CR8_SHIFT 4
+
+/* Without TPR shadow only: with it, the CPU accesses the page itself. */
 static void access_cr8(struct vcpu *vc, const struct vmx_cr_access *a, struct vm_exit *out)
 {
-	struct vmx_vcpu *v = vmx_of(vc);
 	u64 value;
 
 	if (a->type == VMX_CR_FROM) {
-		vmx_reg_set(vc, a->reg, v->cr8);
+		vmx_reg_set(vc, a->reg, vlapic_read(vc, LAPIC_TPR, 4) >> TPR_CR8_SHIFT);
 		vmx_exit_skip(vc, out);
 		return;
 	}
@@ -176,7 +180,8 @@ static void access_cr8(struct vcpu *vc, const struct vmx_cr_access *a, struct vm
 		vmx_event_gp(vc);
 		return;
 	}
-	v->cr8 = (u8)value;
+	vlapic_write(vc, LAPIC_TPR, 4, value << TPR_CR8_SHIFT);
+	vmx_of(vc)->attention = true;
 	vmx_exit_skip(vc, out);
 }
 

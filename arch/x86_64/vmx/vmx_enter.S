@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * u64 vmx_enter(u64 *gpr, u32 flags, u64 *host_rsp): enters the guest of the current VMCS and comes
- * back after its exit. Loads and saves the general-purpose registers but RSP, which is in the VMCS.
- * HOST_RSP is written only when the stack is another than the last time.
+ * back after its exit. Loads and saves the general-purpose registers but RSP, which is in the VMCS. It
+ * keeps RBP, RBX and R12 alone: vmx.c, its only caller, knows. HOST_RSP is written only when the stack
+ * is another than the last time.
  */
 #include "vmx_enter.h"
 
@@ -33,9 +34,6 @@ vmx_enter:
 	pushq	%rbp
 	pushq	%rbx
 	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
 	pushq	%rdi
 	cmpq	%rsp, (%rdx)
 	jne	first
@@ -94,23 +92,25 @@ vmx_enter_exit:
 	xorl	%eax, %eax		/* VMX_ENTERED */
 	testb	$VMX_ENTER_MITIGATE_RSB, mitigate_flags(%rip)
 	jnz	harden
-6:	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
+6:	popq	%r12
 	popq	%rbx
 	popq	%rbp
 	ret
 
 harden:
-	/* Nothing of the guest stays in registers that code could use speculatively. The callee-saved
-	 * ones are loaded after it. */
+	/* Nothing of the guest stays in registers that code could use speculatively. Those that are kept
+	 * are loaded after it. */
 	xorl	%ecx, %ecx
 	xorl	%edx, %edx
+	xorl	%esi, %esi
+	xorl	%edi, %edi
 	xorl	%r8d, %r8d
 	xorl	%r9d, %r9d
 	xorl	%r10d, %r10d
 	xorl	%r11d, %r11d
+	xorl	%r13d, %r13d
+	xorl	%r14d, %r14d
+	xorl	%r15d, %r15d
 	/* 32 calls that never return: a return that the guest trained finds these instead. */
 	.rept	32
 	call	7f

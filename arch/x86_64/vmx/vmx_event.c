@@ -37,8 +37,7 @@ void vmx_inject(struct vcpu *vc, const struct vcpu_event *event)
 		__atomic_store_n(&v->arch.nmi_pending, true, __ATOMIC_RELEASE);
 		return;
 	case EVENT_INTERRUPT:
-		v->interrupt = second;
-		return;
+		return; /* vmx_apic_put() finds it */
 	case EVENT_EXCEPTION:
 		if (v->arch.pending.type == EVENT_EXCEPTION &&
 		    guest_event_merge(&v->arch.pending, &second) == EVENT_SHUTDOWN)
@@ -136,10 +135,11 @@ static void put_vectoring(struct vmx_vcpu *v)
 }
 
 /* NMIs go before interrupts; the slot for one event may be taken already. */
-static void put_waiting(struct vmx_vcpu *v, bool taken)
+static void put_waiting(struct vcpu *vc, bool taken)
 {
+	struct vmx_vcpu *v = vmx_of(vc);
 	u32 shadow = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
-	bool nmi = __atomic_load_n(&v->arch.nmi_pending, __ATOMIC_ACQUIRE);
+	bool nmi = __atomic_load_n(&v->arch.nmi_pending, __ATOMIC_ACQUIRE), open, waits;
 
 	if (nmi && !taken && (shadow & (SHADOW_STI | SHADOW_MOV_SS | SHADOW_NMI)) == 0) {
 		__atomic_store_n(&v->arch.nmi_pending, false, __ATOMIC_RELAXED);
@@ -147,15 +147,12 @@ static void put_waiting(struct vmx_vcpu *v, bool taken)
 		nmi = false;
 		taken = true;
 	}
-	if (v->interrupt.type != EVENT_NONE && !taken &&
-	    (shadow & (SHADOW_STI | SHADOW_MOV_SS)) == 0 &&
-	    (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0) {
-		vmwrite32(VMCS_ENTRY_INTR_INFO, vmx_decode_entry_info(&v->interrupt, true));
-		v->interrupt.type = EVENT_NONE;
-	}
-	v->attention = nmi || v->interrupt.type != EVENT_NONE;
+	open = !taken && (shadow & (SHADOW_STI | SHADOW_MOV_SS)) == 0 &&
+	       (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0;
+	waits = vmx_apic_put(vc, open);
+	v->attention = nmi || waits;
 	vmx_event_window(v, PROC_NMI_WINDOW, nmi);
-	vmx_event_window(v, PROC_INTR_WINDOW, v->interrupt.type != EVENT_NONE);
+	vmx_event_window(v, PROC_INTR_WINDOW, waits);
 }
 
 bool vmx_event_prepare(struct vcpu *vc)
@@ -173,7 +170,7 @@ bool vmx_event_prepare(struct vcpu *vc)
 	} else {
 		taken = false;
 	}
-	put_waiting(v, taken);
+	put_waiting(vc, taken);
 	return true;
 }
 
@@ -207,11 +204,11 @@ void vmx_event_exception(struct vcpu *vc, struct vm_exit *out)
 		else
 			__asm__ volatile("int %0" : : "i"(VEC_NMI) : "memory");
 		out->kind = EXIT_HOST;
-		vc->exit_stat = STAT_HOST_IRQ;
+		vcpu_count_as(vc, STAT_HOST_IRQ);
 		return;
 	}
 	ASSERT(vector == VEC_DB || vector == VEC_AC);
-	vc->exit_stat = STAT_EXCEPTION;
+	vcpu_count_as(vc, STAT_EXCEPTION);
 	if (vector == VEC_DB)
 		debug_state();
 	vmx_event_save_vectoring(v);

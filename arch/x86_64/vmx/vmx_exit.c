@@ -13,10 +13,10 @@
 /* Not inlined: the frames they need would be paid for by every exit. */
 #define OWN_FRAME __attribute__((noinline))
 
-static OWN_FRAME void skip_odd(u64 next, bool wraps, u32 shadow, u64 rflags)
+static OWN_FRAME void skip_odd(u64 next, u32 len, u32 shadow, u64 rflags)
 {
 	/* Outside 64-bit mode EIP wraps. */
-	if (wraps && !vmx_seg_is_long())
+	if ((u32)next < len && !vmx_seg_is_long())
 		next = (u32)next;
 	vmwrite(VMCS_GUEST_RIP, next);
 	if ((shadow & (SHADOW_STI | SHADOW_MOV_SS)) != 0)
@@ -26,15 +26,15 @@ static OWN_FRAME void skip_odd(u64 next, bool wraps, u32 shadow, u64 rflags)
 		vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DB_BS);
 }
 
-/* Mostly RIP is all that changes: whatever else there may be is found by one test. */
+/* Mostly RIP is all that changes. */
 static inline void skip(u32 len)
 {
-	u64 rip = vmread(VMCS_GUEST_RIP), next = rip + len, rflags = vmread(VMCS_GUEST_RFLAGS);
+	u64 next = vmread(VMCS_GUEST_RIP) + len, rflags = vmread(VMCS_GUEST_RFLAGS);
 	u32 shadow = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
-	u64 wraps = (rip ^ next) >> 32;
 
-	if (UNLIKELY((wraps | (shadow & (SHADOW_STI | SHADOW_MOV_SS)) | (rflags & RFLAGS_TF)) != 0))
-		skip_odd(next, wraps != 0, shadow, rflags);
+	if (UNLIKELY((((shadow & (SHADOW_STI | SHADOW_MOV_SS)) | (rflags & RFLAGS_TF)) != 0) |
+		     ((u32)next < len)))
+		skip_odd(next, len, shadow, rflags);
 	else
 		vmwrite(VMCS_GUEST_RIP, next);
 }
@@ -96,7 +96,7 @@ static OWN_FRAME void do_ept_violation(struct vcpu *vc, struct vm_exit *out)
 		vmx_event_block_nmi();
 	out->kind = EXIT_MEM;
 	out->mem = vmx_decode_mem(q, vmread64(VMCS_GUEST_PHYS_ADDR));
-	vc->exit_stat = STAT_TOUCH;
+	vcpu_count_as(vc, STAT_TOUCH);
 }
 
 static OWN_FRAME void do_interrupt(struct vcpu *vc, struct vm_exit *out)
@@ -107,14 +107,14 @@ static OWN_FRAME void do_interrupt(struct vcpu *vc, struct vm_exit *out)
 	vmx_event_save_vectoring(vmx_of(vc));
 	irq_dispatch(info & INTR_VECTOR);
 	out->kind = EXIT_HOST;
-	vc->exit_stat = STAT_HOST_IRQ;
+	vcpu_count_as(vc, STAT_HOST_IRQ);
 }
 
 static void simple(struct vcpu *vc, struct vm_exit *out, enum exit_kind kind, enum exit_stat stat)
 {
 	out->kind = kind;
 	out->insn_len = (u8)vmread32(VMCS_EXIT_INSN_LEN);
-	vc->exit_stat = stat;
+	vcpu_count_as(vc, stat);
 }
 
 static OWN_FRAME void unknown(struct vcpu *vc, u32 reason, struct vm_exit *out)
@@ -131,7 +131,7 @@ static OWN_FRAME void decode_rest(struct vcpu *vc, u32 reason, struct vm_exit *o
 {
 	struct vmx_vcpu *v = vmx_of(vc);
 
-	vc->exit_stat = STAT_OTHER;
+	vcpu_count_as(vc, STAT_OTHER);
 	if ((reason & EXIT_REASON_ENTRY_FAILED) != 0) {
 		vmx_entry_failed(vc, reason, out);
 		return;
@@ -141,12 +141,18 @@ static OWN_FRAME void decode_rest(struct vcpu *vc, u32 reason, struct vm_exit *o
 		vmx_event_exception(vc, out);
 		return;
 	case EXIT_REASON_INTR_WINDOW:
-		vmx_event_window(v, PROC_INTR_WINDOW, false);
-		vc->exit_stat = STAT_IRQ_WINDOW;
+		v->attention = true;
+		vcpu_count_as(vc, STAT_IRQ_WINDOW);
 		return;
 	case EXIT_REASON_NMI_WINDOW:
-		vmx_event_window(v, PROC_NMI_WINDOW, false);
-		vc->exit_stat = STAT_IRQ_WINDOW;
+		v->attention = true;
+		vcpu_count_as(vc, STAT_IRQ_WINDOW);
+		return;
+	case EXIT_REASON_TPR:
+	case EXIT_REASON_EOI:
+	case EXIT_REASON_APIC_WRITE:
+		vcpu_count_as(vc, STAT_APIC);
+		vmx_apic_exit(vc, reason);
 		return;
 	case EXIT_REASON_TRIPLE_FAULT:
 		out->kind = EXIT_SHUTDOWN;
@@ -156,7 +162,7 @@ static OWN_FRAME void decode_rest(struct vcpu *vc, u32 reason, struct vm_exit *o
 		out->kind = EXIT_RESET;
 		return;
 	case EXIT_REASON_TASK_SWITCH:
-		vc->exit_stat = STAT_TASK_SWITCH;
+		vcpu_count_as(vc, STAT_TASK_SWITCH);
 		vmx_task_switch(vc, out);
 		return;
 	case EXIT_REASON_INVD: /* as WBINVD: nothing a guest could notice is uncached */
@@ -185,14 +191,11 @@ void vmx_exit_decode(struct vcpu *vc, u32 reason, struct vm_exit *out)
 	out->kind = EXIT_DONE;
 	out->insn_len = 0;
 	switch (reason) {
-	case EXIT_REASON_VMCALL:
-		simple(vc, out, EXIT_HYPERCALL, STAT_HYPERCALL);
-		return;
 	case EXIT_REASON_EPT_VIOLATION:
 		do_ept_violation(vc, out);
 		return;
 	case EXIT_REASON_IO:
-		vc->exit_stat = STAT_PIO;
+		vcpu_count_as(vc, STAT_PIO);
 		vmx_pio_decode(vc, out);
 		return;
 	case EXIT_REASON_EXT_INTR:
@@ -201,18 +204,18 @@ void vmx_exit_decode(struct vcpu *vc, u32 reason, struct vm_exit *out)
 	case EXIT_REASON_PREEMPTION:
 		vmx_of(vc)->until = 0; /* set it anew */
 		out->kind = EXIT_HOST;
-		vc->exit_stat = STAT_TIMER;
+		vcpu_count_as(vc, STAT_TIMER);
 		return;
 	case EXIT_REASON_CPUID:
-		vc->exit_stat = STAT_CPUID;
+		vcpu_count_as(vc, STAT_CPUID);
 		do_cpuid(vc, out);
 		return;
 	case EXIT_REASON_RDMSR:
-		vc->exit_stat = STAT_RDMSR;
+		vcpu_count_as(vc, STAT_RDMSR);
 		vmx_msr_read(vc, out);
 		return;
 	case EXIT_REASON_WRMSR:
-		vc->exit_stat = STAT_WRMSR;
+		vcpu_count_as(vc, STAT_WRMSR);
 		vmx_msr_write(vc, out);
 		return;
 	case EXIT_REASON_HLT:
@@ -222,11 +225,11 @@ void vmx_exit_decode(struct vcpu *vc, u32 reason, struct vm_exit *out)
 		simple(vc, out, EXIT_PAUSE, STAT_PAUSE);
 		return;
 	case EXIT_REASON_CR:
-		vc->exit_stat = STAT_CR;
+		vcpu_count_as(vc, STAT_CR);
 		vmx_cr_access(vc, out);
 		return;
 	case EXIT_REASON_XSETBV:
-		vc->exit_stat = STAT_XSETBV;
+		vcpu_count_as(vc, STAT_XSETBV);
 		vmx_cr_xsetbv(vc, out);
 		return;
 	default:

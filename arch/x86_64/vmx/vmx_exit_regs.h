@@ -32,12 +32,15 @@
 #define EXIT_REASON_MONITOR       39
 #define EXIT_REASON_PAUSE         40
 #define EXIT_REASON_MACHINE_CHECK 41
+#define EXIT_REASON_TPR           43 /* below threshold */
+#define EXIT_REASON_EOI           45
 #define EXIT_REASON_EPT_VIOLATION 48
 #define EXIT_REASON_INVEPT        50
 #define EXIT_REASON_PREEMPTION    52
 #define EXIT_REASON_INVVPID       53
 #define EXIT_REASON_WBINVD        54
 #define EXIT_REASON_XSETBV        55
+#define EXIT_REASON_APIC_WRITE    56
 #define EXIT_REASON_ENCLS         60
 
 /* Exit qualifications, 28.2.1 */

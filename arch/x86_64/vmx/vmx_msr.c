@@ -94,6 +94,7 @@ const struct msr_backend vmx_msr_backend = {
 	.read = backend_read,
 	.write = backend_write,
 	.reg = vmx_reg_get,
+	.apic = vmx_apic_msr,
 };
 
 void vmx_msr_read(struct vcpu *vc, struct vm_exit *out)
@@ -118,5 +119,7 @@ void vmx_msr_write(struct vcpu *vc, struct vm_exit *out)
 		vmx_event_gp(vc);
 		return;
 	}
+	if ((u32)gpr[REG_RCX] == MSR_APIC_BASE)
+		vmx_of(vc)->attention = true; /* another mode of delivery */
 	vmx_exit_skip(vc, out);
 }

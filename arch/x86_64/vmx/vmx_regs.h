@@ -60,6 +60,7 @@
 #define PROC2_RDTSCP  (1u << 3)
 #define PROC2_X2APIC  (1u << 4)
 #define PROC2_WBINVD  (1u << 6)
+#define PROC2_APICV   (PROC2_X2APIC | PROC2_APIC_REGS | PROC2_VINTR)
 #define PROC2_INVPCID (1u << 12)
 #define PROC2_ENCLS   (1u << 15)
 
