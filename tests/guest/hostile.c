@@ -2,6 +2,7 @@
 /*
  * What a guest does that wants to hurt the node: one theme a run, named on the command line.
  *   msr, port, mmio, odd, hypercall  count=N (default a million) random operations, seed=N
+ *   nmi       NMIs to itself, by its local APIC
  *   tables    descriptor tables and selectors of random content
  * With "forever" none of these ends. Always so:
  *   db        #DB while #DB is delivered (CVE-2015-8104); #AC: see prot
@@ -217,6 +218,29 @@ static void hostile_tables(void)
 						       (r >> 16 & 7) << 16)) != TRAP_NONE;
 }
 
+static u32 nmis;
+
+static bool count_nmi(struct trap_frame *frame)
+{
+	nmis += frame->vector == TRAP_NMI;
+	return frame->vector == TRAP_NMI;
+}
+
+/*
+ * By its APIC ID, 0: "self" is not for NMIs (SDM vol. 3A table 11-3). Each comes before the next
+ * instruction, for the write to the ICR is an exit: none is lost.
+ */
+static void hostile_nmi(void)
+{
+	if (trap_hook == NULL) {
+		wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+		trap_hook = count_nmi;
+	}
+	nmis = 0;
+	wrmsr(MSR_X2APIC_ICR, ICR_NMI);
+	trapped += nmis;
+}
+
 static const struct theme {
 	const char *name;
 	void (*once)(void);
@@ -227,6 +251,7 @@ static const struct theme {
 	{"mmio", hostile_mmio, true},
 	{"odd", hostile_odd, true},
 	{"hypercall", hostile_hypercall, true},
+	{"nmi", hostile_nmi, true},
 	{"tables", hostile_tables, false},
 };
 
@@ -310,6 +335,8 @@ void guest_main(void)
 			t->once();
 		print("hostile: %s, %u operations, %u trapped\n", t->name, count, trapped);
 		check(t->name, true);
+		if (t->once == hostile_nmi)
+			check_eq("every-nmi", trapped, count);
 	}
 	for (u32 i = 0; i < ARRAY_SIZE(endings); i++) {
 		if (cmdline_has(endings[i].name))

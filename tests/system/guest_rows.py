@@ -117,6 +117,7 @@ def come_and_go(count, **kw):
 # What runs beside guests that work: never ends, each in its own way.
 BESIDE = (Guest("hostile", "port forever", name="ports", says=r"hostile: port"),
           Guest("hostile", "mmio forever", name="mmio", says=r"hostile: mmio"),
+          Guest("hostile", "nmi forever", name="nmi", says=r"hostile: nmi"),
           Guest("hostile", "db", name="db", says=r"hostile: endless #DB"),
           Guest("hostile", "pause", name="pause", says=r"hostile: endless PAUSE"),
           Guest("hostile", "halt", name="halt", says=r"hostile: endless HLT"),
@@ -168,7 +169,7 @@ ROWS = [
         after=("> vm info base", r"backed", "> vm info full", r"backed", *ALIVE),
         scattered=10000),
     hostile("msr"), hostile("hypercall"), hostile("tables"),
-    hostile("port", long=True), hostile("mmio", long=True),
+    hostile("port", long=True), hostile("mmio", long=True), hostile("nmi", long=True),
     # All of them at once.
     Row("hostile-cpus2", tuple(Guest("hostile", f"{theme} count=250000 seed=2", name=theme,
                                      says=rf"hostile: {theme}$")
