@@ -92,9 +92,6 @@ check-rig: $(B)/tern.iso ## the rig itself: tests/rig
 check-boot: guests $(B)/tern.iso $(B)/pxe/.done $(B)/ternboot.efi $(B)/shim/shim.elf ## nodes in emulators: every boot path, bad inputs (SELECT='bochs and cpus2')
 	@$(CHECK)/pytests.py boot tests/system --build $(B) --timeout 870 --select '$(SELECT)'
 
-check-long: guests $(B)/tern.iso ## bare guests, the long rows too: a million operations each, canaries, 1,000 VMs
-	@TERN_LONG=1 TERN_BUILD=$(B) $(PYTHON) -m pytest -q -n 2 tests/system/test_guests.py
-
 # The hostile loader of the boot tests: a Multiboot 1 kernel that starts tern.elf with made-up facts.
 SHIM_CFLAGS := -m32 -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only \
 	-fno-stack-protector -fno-strict-aliasing -fcf-protection=none \
@@ -108,4 +105,7 @@ $(B)/shim/shim.elf: $(SHIM_SRC) tests/system/shim/shim.h tests/system/shim/shim.
 		-Wl,-T,tests/system/shim/shim.ld $(SHIM_SRC) -o $@
 
 .PHONY: check check-build check-layers check-headers check-budget check-format check-spdx
+check-long: guests $(B)/tern.iso ## bare guests, the long rows too: a million operations each, canaries, 1,000 VMs
+	@TERN_LONG=1 TERN_BUILD=$(B) $(PYTHON) -m pytest -q -n 2 tests/system/test_guests.py
+
 .PHONY: check-long check-unit check-fuzz check-repro check-rig check-boot
