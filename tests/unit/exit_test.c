@@ -91,7 +91,7 @@ static void test_memory(void **state)
 	assert_int_equal(vm->mem.backed, backed + PAGE_SIZE);
 	assert_int_equal(vc->exits[STAT_TOUCH].count, 1);
 	/* Nobody there: all ones. */
-	e.mem = (struct exit_mem){.gpa = gpa(GiB(3))};
+	e.mem = (struct exit_mem){.gpa = gpa(0xfed00000)};
 	run(e);
 	assert_int_equal(fake_mmio_value, UINT32_MAX);
 	assert_int_equal(vc->exits[STAT_MMIO].count, 1);
