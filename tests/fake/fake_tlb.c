@@ -85,13 +85,13 @@ void fake_tlb_cross(void)
 
 void vmcs_invept(u64 ept_pointer)
 {
-	__atomic_add_fetch(&fake_invepts, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&fake_invepts, 1, __ATOMIC_RELAXED);
 	drop(of_root, ept_pointer, 0);
 }
 
 void vmcs_invvpid(u16 vpid)
 {
-	__atomic_add_fetch(&fake_invvpids, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&fake_invvpids, 1, __ATOMIC_RELAXED);
 	if (vpid == 0)
 		abort(); /* the instruction fails: SDM vol. 3C 31.3 */
 	drop(of_vpid, vpid, 0);
