@@ -6,6 +6,7 @@ The text stands in the file exactly once. Each of the tests must fail with the f
 GMEM = "hv/mem/gmem.c"
 NPT = "arch/x86_64/npt.c"
 SCRUB = "hv/mem/scrub.c"
+SCHED = "hv/sched/sched.c"
 TLB = "arch/x86_64/vmx/vmx_tlb.c"
 TLB_H = "arch/x86_64/vmx/vmx_tlb.h"
 
@@ -140,4 +141,12 @@ MUTANTS = (
      ("scrub_test",)),
     ("a frame that waits to be scrubbed is lost", SCRUB, "	queue = l;\n	backlog_add",
      "	backlog_add", ("scrub_test",)),
+    # --- run queues. What only a race shows is left out: a fault must be seen every time. ---
+    ("a wake while it runs is forgotten", SCHED, "	requeue |= s->wake;\n", "", ("sched_test",)),
+    ("a vCPU is paused but stays in its queue", SCHED,
+     "	if (vc->sched.queued)\n		remove(q, vc);\n", "", ("sched_test", "sched_threads_test")),
+    ("a vCPU that leaves a queue leaves its weight there", SCHED,
+     "	set_load(q, q->load - vc->sched.weight);\n", "", ("sched_threads_test",)),
+    ("a turn that ends leaves its weight there", SCHED, "	set_load(q, q->load - s->weight);\n", "",
+     ("sched_threads_test",)),
 )
