@@ -79,8 +79,9 @@ check-spdx: $(SETUP) ## one licence line a file
 check-unit: $(SETUP) ## host unit tests, ASan and UBSan
 	@$(CHECK)/hosttests.py --build $(B) $(VARIANT:%=--make=%) unit $(UNIT:%=$(B)/unit/%)
 
-check-mutants: $(SETUP) ## faults put into the sources one by one: the unit tests must see each (SELECT='INVEPT')
-	@$(CHECK)/mutants.py --build $(B) --cc $(HOSTCC) --cflags '$(HOST_CFLAGS) $(SAN)' --select '$(SELECT)'
+check-mutants: $(B)/obj/dsdt.c | $(SETUP) ## faults put into the sources one by one: the unit tests must see each (SELECT='INVEPT')
+	@$(CHECK)/mutants.py --build $(B) --cc $(HOSTCC) --cflags '$(HOST_CFLAGS) $(SAN)' \
+		--var 'B=$(B)' --var 'NODE=$(NODE)' --select '$(SELECT)'
 
 check-fuzz: $(SETUP) ## every fuzzer over its corpus and a bounded number of new inputs
 	@$(CHECK)/hosttests.py --build $(B) --runs $(FUZZ_RUNS) $(VARIANT:%=--make=%) fuzz \

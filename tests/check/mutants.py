@@ -31,14 +31,15 @@ FOLDERS = ("include", "hv", "arch", "drivers", "boot", "tests/fake", "tests/unit
 Test = collections.namedtuple("Test", "source flags libs")
 
 
-def read_test(root, name):
+def read_test(root, name, variables):
     """What a unit test is made of, from its first lines (mk/check.mk)."""
     file = f"tests/unit/{name}.c"
     text = (root / file).read_text()
 
     def line(word):
         m = re.search(rf"^/\* {word}: *(.*?) *\*/$", text, re.MULTILINE)
-        return m[1].split() if m else []
+        text_of = re.sub(r"\$\((\w+)\)", lambda v: variables[v[1]], m[1]) if m else ""
+        return text_of.split()
     return Test([file, *line("links")], line("flags"), line("libs"))
 
 
@@ -55,7 +56,8 @@ def apply(text, old, new):
 class Builder:
     """Compiles below one scratch tree. Objects of unchanged sources are kept from run to run."""
 
-    def __init__(self, cache, cc, cflags):
+    def __init__(self, cache, cc, cflags, variables):
+        self.variables = variables
         self.cache = cache
         self.cc = cc
         self.cflags = [f for f in cflags if f != "-Werror"] + ["-w", "-g1"]
@@ -71,7 +73,7 @@ class Builder:
                                     BUILD_TIMEOUT, cwd=tree)
         return None if status == 0 else f"does not build:\n{text[-3000:]}"
 
-    def kept(self, tree, source, flags):
+    def kept(self, source, flags):
         """An object of a source as it is in the repository."""
         name = hashlib.sha256((self.headers + source + repr(flags)).encode()
                               + (checklib.ROOT / source).read_bytes()).hexdigest()
@@ -82,7 +84,7 @@ class Builder:
             if out.exists():
                 return out, None
             new = self.cache / f"{name}.new.o"
-            problem = self.compile(tree, source, flags, new)
+            problem = self.compile(checklib.ROOT, source, flags, new)
             if problem is None:
                 new.rename(out)
         return out, problem
@@ -95,7 +97,7 @@ class Builder:
                 out = tree / f"m{n}.o"
                 problem = self.compile(tree, source, test.flags, out)
             else:
-                out, problem = self.kept(tree, source, test.flags)
+                out, problem = self.kept(source, test.flags)
             if problem is not None:
                 return None, problem
             objects.append(str(out))
@@ -130,7 +132,7 @@ class Work:
         self.trees.put(tree)
 
     def run_test(self, tree, name, changed):
-        program, problem = self.builder.program(tree, read_test(tree, name), changed)
+        program, problem = self.builder.program(tree, read_test(tree, name, self.builder.variables), changed)
         if program is None:
             return f"{name} {problem}"
         status, out = checklib.run([str(program)], RUN_TIMEOUT, cwd=tree,
@@ -190,13 +192,15 @@ def main():
     ap.add_argument("--build", default="build")
     ap.add_argument("--cc", default="gcc")
     ap.add_argument("--cflags", required=True)
+    ap.add_argument("--var", action="append", default=[], help="NAME=TEXT, what links: may name")
     ap.add_argument("--select", default="", help="only mutants with these words in their names")
     args = ap.parse_args()
     part = checklib.Part("mutants", args.build)
     cache = checklib.ROOT / args.build / "mutants"
     cache.mkdir(parents=True, exist_ok=True)
     rows = [m for m in MUTANTS if args.select in m[0]]
-    work = Work(Builder(cache, args.cc, shlex.split(args.cflags)), part)
+    work = Work(Builder(cache, args.cc, shlex.split(args.cflags),
+                        dict(v.split("=", 1) for v in args.var)), part)
     before = time.time()
     with tempfile.TemporaryDirectory(prefix="tern-mutants-") as tmp, \
             ThreadPoolExecutor(WORKERS) as pool:
