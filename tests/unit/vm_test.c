@@ -430,6 +430,70 @@ static void test_each_allocation_fails(void **state)
 	assert_true(failures >= 14);
 }
 
+static void refill(struct vm_config *c)
+{
+	*c = config("a");
+	c->vcpus = 3;
+	c->module_count = 1;
+	c->modules[0] = "initrd";
+	c->cmdline = "quiet";
+}
+
+/* A whole life: guests touch memory, stall, go on, and the VM goes. False: it was not created. */
+static bool live(u32 used)
+{
+	struct vm_config c;
+	struct vm *vm;
+	int rc;
+
+	refill(&c);
+	memset(why, 0, sizeof(why));
+	rc = vm_create(&c, why, sizeof(why));
+	if (rc != 0) {
+		assert_int_equal(rc, -TERN_ENOMEM);
+		assert_non_null(strstr(why, "no memory"));
+	} else {
+		assert_string_equal(why, "");
+		vm = vm_find("a");
+		touch_at = MiB(32);
+		assert_int_equal(gmem_set_grant(&vm->mem, 60 * PAGE_SIZE), 0);
+		assert_int_equal(act("a", vm_start), 0);
+		for (u32 i = 0; i < 6; i++) {
+			fake_cpu_set(i % 2);
+			vcpu_run_slice();
+			fake_cpu_set(0);
+			touch_at -= PAGE_SIZE;
+			vm_poll();
+		}
+		assert_int_equal(vm->state, VM_RUNNING);
+		assert_int_equal(vm->vcpus[0]->state, VCPU_STALLED);
+	}
+	fake_vm_end();
+	assert_int_equal(fake_frames_used(), used);
+	assert_int_equal(scrub_backlog(), 0);
+	return rc == 0;
+}
+
+/* The n-th allocation alone fails, or all from the n-th on: never more than that is lost. */
+static void test_each_allocation_of_a_life_fails(void **state)
+{
+	u32 used = fake_frames_used(), all, refused_lives = 0;
+
+	(void)state;
+	fake_module("initrd", "some bytes", 10);
+	fake_virt_guest = guest_touches;
+	all = fake_frames_asked;
+	assert_true(live(used));
+	all = fake_frames_asked - all;
+	assert_true(all > 60);
+	for (u32 n = 0; n < 2 * all; n++) {
+		*(n < all ? &fake_frames_left : &fake_frames_one) = n % all;
+		refused_lives += !live(used);
+		fake_frames_left = fake_frames_one = UINT32_MAX;
+	}
+	assert_true(refused_lives >= 2 * 18 && refused_lives < all);
+}
+
 static void test_table_full(void **state)
 {
 	char name[16];
@@ -460,6 +524,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_kill_is_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_thousand, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each_allocation_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_each_allocation_of_a_life_fails, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_table_full, setup, teardown),
 	};
 
