@@ -104,7 +104,7 @@ static void test_memory(void **state)
 	fake_mmio_result = -TERN_EINVAL;
 	run(e);
 	assert_int_equal(vm->state, VM_STOPPED);
-	assert_string_equal(vm->reason, "vCPU 0 writes device memory at 0xc0000000 by an "
+	assert_string_equal(vm->reason, "vCPU 0 writes device memory at 0xfed00000 by an "
 					"instruction Tern does not know: 0f 0b");
 }
 
