@@ -28,6 +28,31 @@ void arch_dead(void)
 		__asm__ volatile("cli; hlt");
 }
 
+/* RDRAND, SDM vol. 1 7.3.17: it is asked up to ten times. */
+#define RDRAND_TRIES 10
+
+bool arch_random(u64 *out)
+{
+	static u32 state READ_MOSTLY; /* (a) 0: not looked yet, 1: none, 2: there */
+	u32 s = __atomic_load_n(&state, __ATOMIC_RELAXED);
+
+	if (s == 0) {
+		s = (cpuid(1, 0).ecx & CPUID1_ECX_RDRAND) != 0 ? 2 : 1;
+		__atomic_store_n(&state, s, __ATOMIC_RELAXED);
+	}
+	for (u32 i = 0; s == 2 && i < RDRAND_TRIES; i++) {
+		u64 value;
+		bool ok;
+
+		__asm__ volatile("rdrand %0" : "=r"(value), "=@ccc"(ok));
+		if (ok) {
+			*out = value;
+			return true;
+		}
+	}
+	return false;
+}
+
 void init_canary(struct pcpu *pc)
 {
 	u64 v = rdtsc() * 0x9e3779b97f4a7c15ul + pc->index;

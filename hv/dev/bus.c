@@ -77,12 +77,15 @@ static bool whole(const struct dev_range *r, u64 offset, u32 width)
 }
 
 /* How many bytes at addr one call of a device may have: all that are left, when the range and the
- * device take them. */
+ * device take them and a CPU has accesses of that width: it may have begun before the range. */
 static u32 piece(const struct dev_range *r, u64 addr, u32 left)
 {
+	u32 n;
+
 	if (r == NULL || r->len - (addr - r->base) < left)
 		return 1;
-	return left <= r->dev->ops->width_max ? left : r->dev->ops->width_max;
+	n = left <= r->dev->ops->width_max ? left : r->dev->ops->width_max;
+	return (n & (n - 1)) == 0 ? n : 1;
 }
 
 static u64 ones(u32 bytes)

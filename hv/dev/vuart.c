@@ -249,12 +249,17 @@ int vuart_create(struct vm *vm, struct dev_bus *bus, struct device **out)
 	return 0;
 }
 
+void vuart_output_locked(struct device *d, const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		put_byte(vuart_of(d), text[i]);
+}
+
 void vuart_output(struct device *d, const char *text, size_t n)
 {
 	lock_token token = lock_take(&d->vm->bus.lock);
 
-	for (size_t i = 0; i < n; i++)
-		put_byte(vuart_of(d), text[i]);
+	vuart_output_locked(d, text, n);
 	lock_release(&d->vm->bus.lock, token);
 }
 

@@ -37,6 +37,8 @@ void arch_timer_arm(u64 tsc);
 void arch_kick(struct pcpu *pc);
 /* Stops all other CPUs by NMI, waits at most 100 ms, returns how many did not answer. Panic only. */
 u32 arch_stop_others(void);
+/* 64 random bits from the CPU's generator; false: it has none, or has none left just now. */
+MUST_CHECK bool arch_random(u64 *out);
 /* Writes dirty cache lines back (WBINVD): before a reset that memory must survive. */
 void arch_cache_flush(void);
 

@@ -85,6 +85,8 @@ MUST_CHECK int exitport_create(struct vm *vm, struct dev_bus *bus);
 #define VUART_LEN  8u
 #define VUART_RING 4096u
 MUST_CHECK int vuart_create(struct vm *vm, struct dev_bus *bus, struct device **out);
+/* Adds output as if the guest had written it to the port. The bus lock is held. */
+void vuart_output_locked(struct device *d, const char *text, size_t n);
 /* The calls below take the bus lock. */
 /* Adds output as if the guest had written it to the port. */
 void vuart_output(struct device *d, const char *text, size_t n);

@@ -44,8 +44,8 @@ struct virtio_ops {
 	 * such a chain do nothing and return -TERN_EIO, so a request that is still being carried out elsewhere
 	 * may end later. Restore *config. Nothing of the queues is usable. */
 	void (*reset)(struct virtio_device *v);
-	/* What virtio_request_work() asked for, only between start and reset. False: memory cannot be
-	 * backed now; called again later. NULL: the model never asks. */
+	/* What virtio_request_work() asked for, only between start and reset; also without that. False:
+	 * memory cannot be backed now; called again later. NULL: the model never asks. */
 	bool (*work)(struct virtio_device *v);
 	void (*destroy)(
 		struct virtio_device *v); /* no lock is held, nothing runs; frees the model */
@@ -159,7 +159,7 @@ void balloon_get_stats(struct virtio_device *v, struct balloon_stats *out);
 struct balloon_hint {
 	u64 base, len; /* guest-physical, whole pages */
 };
-/* -TERN_ENOSYS: the guest did not take the feature; -TERN_EBUSY: started already. */
+/* -TERN_ENOSYS: the guest did not take the feature; -TERN_EBUSY: started already; -TERN_ENOMEM. */
 MUST_CHECK int balloon_hint_start(struct virtio_device *v);
 /* True once the guest has named all. */
 bool balloon_hint_complete(struct virtio_device *v);

@@ -80,7 +80,7 @@ struct vpci_function {
 	bool asserted; /* INTA# */
 	u32 work;      /* (a) vpci_request_work() */
 	u8 config[VPCI_CONFIG];
-	u8 writable[VPCI_CONFIG]; /* bits that the guest can change; BARs apart */
+	u8 writable[VPCI_CONFIG]; /* bits that the guest can change */
 };
 
 /* The host bridge alone. Sets vm->platform.pci. -TERN_ENOMEM, and the errors of bus_add(). */

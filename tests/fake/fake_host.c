@@ -13,7 +13,7 @@
 
 u64 fake_tsc, fake_tsc_step = 100, fake_tsc_hz = 1000000000;
 u64 fake_armed[CPUS_MAX];
-u32 fake_kicks;
+u32 fake_kicks, fake_randoms;
 jmp_buf fake_panic_jmp;
 bool fake_panic_armed;
 char fake_panic_text[512];
@@ -23,6 +23,7 @@ static char log_text[65536];
 static size_t log_len;
 static struct pcpu cpus[CPUS_MAX];
 static u32 cpu_count = 1;
+static u64 random_last;
 static _Thread_local u32 cpu_now;
 static _Thread_local bool irqs = true;
 
@@ -38,6 +39,8 @@ void fake_reset(void)
 	log_text[0] = '\0';
 	fake_tsc = 0;
 	fake_kicks = 0;
+	fake_randoms = UINT32_MAX;
+	random_last = 0;
 	irqs = true;
 	fake_cpus(1);
 	fake_cpu_set(0);
@@ -143,6 +146,16 @@ void arch_kick(UNUSED struct pcpu *pc)
 u32 arch_stop_others(void)
 {
 	return 0;
+}
+
+bool arch_random(u64 *out)
+{
+	if (fake_randoms == 0)
+		return false;
+	if (fake_randoms != UINT32_MAX)
+		fake_randoms--;
+	*out = ++random_last;
+	return true;
 }
 
 void arch_cache_flush(void)

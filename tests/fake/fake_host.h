@@ -22,6 +22,8 @@ extern u64 fake_tsc, fake_tsc_step, fake_tsc_hz;
 /* The deadline last given to arch_timer_arm() on each CPU. */
 extern u64 fake_armed[CPUS_MAX];
 extern u32 fake_kicks;
+/* How many more numbers arch_random() has: 1, 2, 3, ... UINT32_MAX: it never ends. */
+extern u32 fake_randoms;
 
 /* All log lines since fake_reset(), each ended by '\n', longest 64 KiB. */
 const char *fake_log(void);

@@ -124,6 +124,22 @@ static void test_access(void **state)
 	assert_int_equal(bus_read(&bus, DEV_MEM, 0xfff, 2, &hit), 0x88ff);
 }
 
+/* An access that begins before the range: the device sees only widths that CPUs have. */
+static void test_begins_before(void **state)
+{
+	(void)state;
+	assert_int_equal(bus_add(&bus, DEV_MEM, 0x1000, 16, &a.dev), 0);
+	bus_write(&bus, DEV_MEM, 0xffe, 8, 0x8877665544332211ull, &hit);
+	assert_true(hit);
+	assert_int_equal(a.writes, 3);
+	assert_int_equal(a.width, 4);
+	assert_int_equal(a.offset, 2);
+	assert_int_equal(a.value, 0x88776655);
+	bus_read(&bus, DEV_MEM, 0xfff, 4, &hit);
+	assert_int_equal(a.reads, 2);
+	assert_int_equal(a.width, 2);
+}
+
 static void test_narrow_device(void **state)
 {
 	(void)state;
@@ -146,6 +162,7 @@ int main(void)
 		cmocka_unit_test_setup(test_add, setup),
 		cmocka_unit_test_setup(test_nobody, setup),
 		cmocka_unit_test_setup(test_access, setup),
+		cmocka_unit_test_setup(test_begins_before, setup),
 		cmocka_unit_test_setup(test_narrow_device, setup),
 	};
 
