@@ -316,7 +316,7 @@ static int read_header(struct config *c, const char *table, const struct toml_va
 static int unknown_key(const char *table, const char *key, const struct toml_value *v,
 		       struct toml_error *err)
 {
-	char known[80];
+	char known[120];
 
 	list_known(table[0] != '\0' ? rows_of(table) : NULL, known, sizeof(known));
 	if (table[0] == '\0')

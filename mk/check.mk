@@ -18,7 +18,7 @@ UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 FUZZ_RUNS ?= 200000
 
-NODE := $(sort $(wildcard hv/vm/*.c hv/dev/*.c hv/sched/*.c hv/mem/gmem*.c)) hv/mem/scrub.c hv/lib/elf.c \
+NODE := $(sort $(filter-out hv/vm/vm_boot.c,$(wildcard hv/vm/*.c)) $(wildcard hv/dev/*.c hv/sched/*.c hv/mem/gmem*.c)) hv/mem/scrub.c hv/lib/elf.c hv/lib/err.c \
 	hv/lib/str.c hv/lib/fmt.c hv/timer.c hv/trace.c hv/lock.c arch/x86_64/npt.c \
 	arch/x86_64/vmx/ept.c $(B)/obj/dsdt.c \
 	tests/fake/fake_virt.c tests/fake/fake_frames.c tests/fake/fake_host.c
@@ -79,6 +79,10 @@ check-spdx: $(SETUP) ## one licence line a file
 check-unit: $(SETUP) ## host unit tests, ASan and UBSan
 	@$(CHECK)/hosttests.py --build $(B) $(VARIANT:%=--make=%) unit $(UNIT:%=$(B)/unit/%)
 
+check-mutants: $(B)/obj/dsdt.c | $(SETUP) ## faults put into the sources one by one: the unit tests must see each (SELECT='INVEPT')
+	@$(CHECK)/mutants.py --build $(B) --cc $(HOSTCC) --cflags '$(HOST_CFLAGS) $(SAN)' \
+		--var 'B=$(B)' --var 'NODE=$(NODE)' --select '$(SELECT)'
+
 check-fuzz: $(SETUP) ## every fuzzer over its corpus and a bounded number of new inputs
 	@$(CHECK)/hosttests.py --build $(B) --runs $(FUZZ_RUNS) $(VARIANT:%=--make=%) fuzz \
 		$(FUZZ:%=$(B)/fuzz/%)
@@ -108,4 +112,4 @@ $(B)/shim/shim.elf: $(SHIM_SRC) tests/system/shim/shim.h tests/system/shim/shim.
 check-long: guests $(B)/tern.iso ## bare guests, the long rows too: a million operations each, canaries, 1,000 VMs
 	@TERN_LONG=1 TERN_BUILD=$(B) $(PYTHON) -m pytest -q -n 2 tests/system/test_guests.py
 
-.PHONY: check-long check-unit check-fuzz check-repro check-rig check-boot
+.PHONY: check-long check-unit check-mutants check-fuzz check-repro check-rig check-boot

@@ -39,7 +39,8 @@ static struct sched_queue *lock_queue(const struct vcpu *vc, lock_token *token)
 		struct sched_queue *q = queue_of(cpu);
 
 		*token = lock_take(&q->lock);
-		if (__atomic_load_n(&vc->sched.cpu, __ATOMIC_RELAXED) == cpu)
+		/* It may have come back meanwhile, from a queue whose lock is another one. */
+		if (__atomic_load_n(&vc->sched.cpu, __ATOMIC_ACQUIRE) == cpu)
 			return q;
 		lock_release(&q->lock, *token);
 	}

@@ -178,7 +178,9 @@ int vm_make_parts(const struct virt_ops *ops, struct vm *vm, const struct vm_con
 		return -TERN_ENOMEM;
 	make_uuid(vm->boot->uuid, c->name);
 	rc = note_files(vm->boot, c, why, why_size);
-	return rc == 0 ? add_hardware(ops, vm, c->memory) : rc;
+	if (rc == 0)
+		rc = add_hardware(ops, vm, c->memory);
+	return rc == 0 ? vm_virtio_add(vm, c, why, why_size) : rc;
 }
 
 static int load_tables(struct vm *vm, char *why, size_t size)

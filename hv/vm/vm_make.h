@@ -11,6 +11,8 @@ MUST_CHECK int vm_make_parts(const struct virt_ops *ops, struct vm *vm, const st
 			     char *why, size_t why_size);
 /* Tables and kernel into fresh memory, all vCPUs to their start. No vCPU runs. Errors as above. */
 MUST_CHECK int vm_make_load(const struct virt_ops *ops, struct vm *vm, char *why, size_t why_size);
+/* Its disks and network interfaces (hv/vm/vm_virtio.c). Errors as above. */
+MUST_CHECK int vm_virtio_add(struct vm *vm, const struct vm_config *c, char *why, size_t why_size);
 /* Writes the sentence; returns -err. */
 int vm_make_refuse(int err, char *why, size_t size, const char *fmt, ...) PRINTF(4, 5);
 

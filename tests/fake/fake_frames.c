@@ -9,7 +9,7 @@
 
 enum { FREE, HEAD, TAIL };
 
-u32 fake_frames_left = UINT32_MAX;
+u32 fake_frames_left = UINT32_MAX, fake_frames_one = UINT32_MAX;
 u32 fake_frames_asked;
 void (*fake_frames_freeing)(hpa_t block, u32 order);
 
@@ -25,7 +25,7 @@ void fake_frames_reset(u32 count)
 	memset(frames, 0, sizeof(frames));
 	total = count;
 	used = hint = fake_frames_asked = 0;
-	fake_frames_left = UINT32_MAX;
+	fake_frames_left = fake_frames_one = UINT32_MAX;
 	fake_frames_freeing = NULL;
 }
 
@@ -67,6 +67,8 @@ int frames_alloc(u32 order, u32 flags, UNUSED u32 node, hpa_t *out)
 
 	fake_frames_asked++;
 	if (fake_frames_left == 0)
+		return -TERN_ENOMEM;
+	if (fake_frames_one != UINT32_MAX && fake_frames_one-- == 0)
 		return -TERN_ENOMEM;
 	if (count > total)
 		return -TERN_ENOMEM;

@@ -19,6 +19,8 @@ u32 fake_frames_used(void);
 
 /* Allocations that still succeed. */
 extern u32 fake_frames_left;
+/* This one alone fails, counted from 0 from now on; UINT32_MAX: none. */
+extern u32 fake_frames_one;
 /* Allocations asked for since the reset. */
 extern u32 fake_frames_asked;
 /* Called for each block that is freed, unless it is NULL. */

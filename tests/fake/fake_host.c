@@ -147,7 +147,7 @@ void arch_timer_arm(u64 tsc)
 
 void arch_kick(struct pcpu *pc)
 {
-	__atomic_add_fetch(&fake_kicks, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&fake_kicks, 1, __ATOMIC_RELAXED);
 	if (fake_kicked != NULL)
 		fake_kicked(pc->index);
 }

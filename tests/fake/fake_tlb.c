@@ -14,6 +14,7 @@ struct entry {
 };
 
 u32 fake_invepts, fake_invvpids;
+void (*fake_invept_near)(void);
 struct vmx_caps vmx_caps;
 
 static struct {
@@ -26,6 +27,7 @@ void fake_tlb_reset(void)
 	for (u32 i = 0; i < CPUS; i++)
 		tlbs[i].count = 0;
 	fake_invepts = fake_invvpids = 0;
+	fake_invept_near = NULL;
 }
 
 u64 fake_tlb_use(u64 root, u16 vpid, u64 at, u64 now)
@@ -85,13 +87,15 @@ void fake_tlb_cross(void)
 
 void vmcs_invept(u64 ept_pointer)
 {
-	__atomic_add_fetch(&fake_invepts, 1, __ATOMIC_RELAXED);
+	if (fake_invept_near != NULL)
+		fake_invept_near();
+	__atomic_fetch_add(&fake_invepts, 1, __ATOMIC_RELAXED);
 	drop(of_root, ept_pointer, 0);
 }
 
 void vmcs_invvpid(u16 vpid)
 {
-	__atomic_add_fetch(&fake_invvpids, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&fake_invvpids, 1, __ATOMIC_RELAXED);
 	if (vpid == 0)
 		abort(); /* the instruction fails: SDM vol. 3C 31.3 */
 	drop(of_vpid, vpid, 0);

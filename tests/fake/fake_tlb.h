@@ -13,6 +13,8 @@
 
 /* Instructions executed. */
 extern u32 fake_invepts, fake_invvpids;
+/* Called before an INVEPT is, unless it is NULL. */
+extern void (*fake_invept_near)(void);
 
 /* No CPU remembers anything. */
 void fake_tlb_reset(void);

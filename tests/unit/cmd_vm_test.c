@@ -79,7 +79,7 @@ static void test_life(void **state)
 	says("vm start web", "");
 	while (vcpu_run_slice())
 		;
-	says("vm info web", "64 MiB advertised, 64 MiB grant, 16 KiB backed");
+	says("vm info web", "64 MiB advertised, 64 MiB grant, 24 KiB backed");
 	says("vm info web", "weight 512, cap none");
 	says("vm info web", "vCPU 0: halted, CPU 0\n  vCPU 1: off");
 	says("vm stats web", "vCPU 0: ");
@@ -146,8 +146,8 @@ static void test_complete(void **state)
 	(void)state;
 	fake_vm("a", 1, 0, 0);
 	assert_string_equal(complete_vm(1, 0), "console");
-	assert_string_equal(complete_vm(1, 10), "stop");
-	assert_null(complete_vm(1, 11));
+	assert_string_equal(complete_vm(1, 12), "stop");
+	assert_null(complete_vm(1, 13));
 	assert_string_equal(complete_vm(2, 0), "a");
 	assert_null(complete_vm(2, 1));
 	assert_null(complete_vm(3, 0));

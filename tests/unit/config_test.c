@@ -465,7 +465,7 @@ static void test_bad_vms(UNUSED void **state)
 		"vm.a.memory: expected a size such as \"512MiB\", 64 KiB or more, a multiple of 4 KiB");
 	read_bad("[vm.a]\ndisk = 1\n", 2, 1,
 		 "unknown key disk in [vm.a]; known are memory, vcpus, weight, cap, kernel, "
-		 "modules, cmdline, autostart");
+		 "modules, initrd, disks, nics, cmdline, autostart");
 	for (u32 i = 0; i < 5; i++)
 		p += sprintf(p, "[vm.v%u]\nmemory = \"1MiB\"\nkernel = \"k\"\n", i);
 	sprintf(p, "[vm.a234567890123456789012345678901x]\n");

@@ -562,6 +562,15 @@ static void life(void)
 	if (gmem_write(&g, gpa(MiB(800)), &value, 8) != 0)
 		assert_int_equal(npt_get(&g.npt, gpa(MiB(800))).state, NPT_ABSENT);
 	check();
+	/* A large leaf, where there is room for one; a part of it goes, which takes a table. */
+	for (u32 i = 0; i < 512; i++)
+		guest(MiB(64) + PAGES(i), true, &why);
+	guest(MiB(66), true, &why);
+	check();
+	gmem_unback(&g, gpa(MiB(66) + PAGES(100)), PAGES(3));
+	check();
+	if (npt_get(&g.npt, gpa(MiB(66) + PAGES(100))).state != NPT_ABSENT)
+		assert_int_equal(guest_read(MiB(66) + PAGES(100)), 0);
 	gmem_unback(&g, gpa(GiB(1) + PAGES(9)), PAGES(2));
 	check();
 	destroy();
@@ -574,12 +583,16 @@ static void test_each_allocation_fails(void **state)
 	(void)state;
 	life();
 	all = fake_frames_asked;
-	assert_true(all > 20);
-	for (u32 i = 0; i < all; i++) {
+	assert_true(all > 520);
+	/* All from the i-th on, then the i-th alone. */
+	for (u32 n = 0; n < 2 * all; n++) {
+		u32 i = n % all;
+
 		fake_reset();
 		fake_frames_reset(FRAMES);
 		fake_scrub_reset();
-		fake_frames_left = i;
+		fake_mmu_flush();
+		*(n < all ? &fake_frames_left : &fake_frames_one) = i;
 		if (gmem_create(&g, &ept_format, flush, &owner) != 0) {
 			assert_int_equal(i, 0);
 			assert_int_equal(fake_frames_used(), 0);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <hv/sched/sched_pick.h>
+#include <tern/err.h>
 #include <tern/timer.h>
 #include <tests/fake/fake_frames.h>
 #include <tests/fake/fake_host.h>
@@ -344,6 +345,37 @@ static void test_steal(void **state)
 	arch_irq_on();
 }
 
+/* A CPU that gets no run queue: an error, nothing is left behind, and the others do without it. */
+static void test_no_queue(void **state)
+{
+	struct sched_queue *had;
+	u32 frames;
+	u64 until;
+
+	(void)state;
+	start(2);
+	frames = fake_frames_used();
+	had = pcpu_get(1)->sched;
+	pcpu_get(1)->sched = NULL;
+	fake_frames_left = 0;
+	assert_int_equal(sched_cpu_init(pcpu_get(1)), -TERN_ENOMEM);
+	fake_frames_left = UINT32_MAX;
+	assert_null(pcpu_get(1)->sched);
+	assert_int_equal(fake_frames_used(), frames);
+	fake_vm("a", 2, 0, 0);
+	fake_cpu_set(1);
+	arch_irq_off();
+	assert_null(sched_pick(&until));
+	assert_false(sched_runnable());
+	arch_irq_on();
+	fake_cpu_set(0);
+	run_until(100 * MS);
+	assert_null(cpu_state[1].vc);
+	assert_non_null(cpu_state[0].vc);
+	near(used(vm_find("a")), 99 * MS, 5);
+	pcpu_get(1)->sched = had;
+}
+
 /* Random events on four CPUs: the books stay right, and a vCPU never runs twice (fake_virt checks). */
 static void test_storm(void **state)
 {
@@ -390,6 +422,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_yield, teardown),
 		cmocka_unit_test_teardown(test_wake_while_running, teardown),
 		cmocka_unit_test_teardown(test_steal, teardown),
+		cmocka_unit_test_teardown(test_no_queue, teardown),
 		cmocka_unit_test_teardown(test_storm, teardown),
 	};
 

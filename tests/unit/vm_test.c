@@ -18,6 +18,8 @@
 
 #define FRAMES 4096u
 
+#define ROM_PAGES 2u /* ACPI and SMBIOS tables: backed, but beside the grant */
+
 static char why[VM_REASON_MAX];
 
 static struct vm_config config(const char *name)
@@ -63,6 +65,8 @@ static void refused(struct vm_config c, int err, const char *text)
 	assert_int_equal(vm_create(&c, why, sizeof(why)), -err);
 	if (strstr(why, text) == NULL)
 		fail_msg("\"%s\" instead of \"%s\"", why, text);
+	while (scrub_some(64)) /* what it had been given already */
+		;
 	assert_int_equal(fake_frames_used(), used);
 }
 
@@ -117,7 +121,8 @@ static void test_memory(void **state)
 		gmem_get_stats(&vm_find("big")->mem, &st);
 		assert_int_equal(st.advertised, sizes[i]);
 		assert_int_equal(st.grant, sizes[i]);
-		assert_int_equal(st.backed, 2 * PAGE_SIZE); /* kernel and boot information */
+		/* Kernel, boot information, ACPI and SMBIOS tables. */
+		assert_int_equal(st.backed, (2 + ROM_PAGES) * PAGE_SIZE);
 		fake_vm_end();
 	}
 }
@@ -179,7 +184,6 @@ static void test_states(void **state)
 	assert_int_equal(vm->state, VM_STOPPED);
 	assert_int_equal(vm->vcpus[0]->state, VCPU_STOPPED);
 	assert_int_equal(act("a", stop), -TERN_EINVAL);
-	assert_int_equal(act("a", vm_start), -TERN_EINVAL);
 	assert_int_equal(act("a", vm_resume), -TERN_EINVAL);
 	assert_int_equal(act("a", vm_destroy), 0);
 	assert_int_equal(act("a", vm_destroy), -TERN_EINVAL);
@@ -188,6 +192,48 @@ static void test_states(void **state)
 	while (vm_idle_work())
 		;
 	assert_int_equal(vm_create(&c, why, sizeof(why)), 0);
+}
+
+static int do_reset(struct vm_locked l)
+{
+	return vm_reset(l, "operator");
+}
+
+/* A VM that has stopped, or is reset while it runs, begins anew with fresh memory and the same kernel. */
+static void test_starts_again(void **state)
+{
+	struct vm *vm = fake_vm("a", 2, 0, 0);
+	u64 backed = vm->mem.backed;
+	char byte = 1;
+
+	(void)state;
+	assert_true(vcpu_run_slice());
+	for (u32 round = 0; round < 3; round++) {
+		assert_int_equal(gmem_write(&vm->mem, gpa(MiB(1) + KiB(64)), &byte, 1), 0);
+		assert_int_equal(vm->mem.backed, backed + PAGE_SIZE);
+		if (round == 0)
+			vm_reset_requested(vm); /* by the guest */
+		else if (round == 1)
+			assert_int_equal(act("a", do_reset), 0);
+		else
+			vm_poweroff_requested(vm);
+		assert_int_equal(vm->state, VM_STOPPED);
+		if (round == 2) {
+			assert_false(vm_idle_work());
+			assert_string_equal(vm->reason, "switched off by the guest");
+			assert_int_equal(act("a", vm_start), 0);
+		}
+		assert_true(vm_idle_work());
+		assert_int_equal(vm->state, VM_RUNNING);
+		assert_string_equal(vm->reason, "");
+		assert_int_equal(vm->mem.backed, backed);
+		assert_int_equal(gmem_read(&vm->mem, gpa(MiB(1) + KiB(64)), &byte, 1), 0);
+		assert_int_equal(byte, 0);
+		byte = 1;
+		assert_int_equal(vm->vcpus[0]->state, VCPU_RUNNABLE);
+		assert_int_equal(vm->vcpus[1]->state, VCPU_OFF);
+		assert_true(vcpu_run_slice());
+	}
 }
 
 /* A resume after which a halted vCPU was woken does not end its HLT. */
@@ -322,7 +368,7 @@ static void test_stall(void **state)
 	assert_true(vcpu_run_slice());
 	assert_int_equal(vm->vcpus[0]->state, VCPU_STALLED);
 	assert_int_equal(vm->vcpus[0]->stalled_at.v, 18 * PAGE_SIZE);
-	assert_int_equal(vm->mem.backed, 20 * PAGE_SIZE);
+	assert_int_equal(vm->mem.backed, (20 + ROM_PAGES) * PAGE_SIZE);
 	assert_non_null(strstr(fake_log(), "vm a: vCPU 0 waits for memory at 0x12000: its grant"));
 	assert_false(vcpu_run_slice());
 	for (u32 i = 0; i < 5; i++) {
@@ -336,7 +382,7 @@ static void test_stall(void **state)
 	touch_at = 18 * PAGE_SIZE;
 	vm_poll();
 	assert_true(vcpu_run_slice());
-	assert_int_equal(vm->mem.backed, 30 * PAGE_SIZE);
+	assert_int_equal(vm->mem.backed, (30 + ROM_PAGES) * PAGE_SIZE);
 	/* And when the node has nothing: the others' memory is what it waits for. */
 	assert_int_equal(gmem_set_grant(&vm->mem, MiB(2)), 0);
 	touch_at = 28 * PAGE_SIZE;
@@ -414,6 +460,70 @@ static void test_each_allocation_fails(void **state)
 	assert_true(failures >= 14);
 }
 
+static void refill(struct vm_config *c)
+{
+	*c = config("a");
+	c->vcpus = 3;
+	c->module_count = 1;
+	c->modules[0] = "initrd";
+	c->cmdline = "quiet";
+}
+
+/* A whole life: guests touch memory, stall, go on, and the VM goes. False: it was not created. */
+static bool live(u32 used)
+{
+	struct vm_config c;
+	struct vm *vm;
+	int rc;
+
+	refill(&c);
+	memset(why, 0, sizeof(why));
+	rc = vm_create(&c, why, sizeof(why));
+	if (rc != 0) {
+		assert_int_equal(rc, -TERN_ENOMEM);
+		assert_non_null(strstr(why, "no memory"));
+	} else {
+		assert_string_equal(why, "");
+		vm = vm_find("a");
+		touch_at = MiB(32);
+		assert_int_equal(gmem_set_grant(&vm->mem, 60 * PAGE_SIZE), 0);
+		assert_int_equal(act("a", vm_start), 0);
+		for (u32 i = 0; i < 6; i++) {
+			fake_cpu_set(i % 2);
+			vcpu_run_slice();
+			fake_cpu_set(0);
+			touch_at -= PAGE_SIZE;
+			vm_poll();
+		}
+		assert_int_equal(vm->state, VM_RUNNING);
+		assert_int_equal(vm->vcpus[0]->state, VCPU_STALLED);
+	}
+	fake_vm_end();
+	assert_int_equal(fake_frames_used(), used);
+	assert_int_equal(scrub_backlog(), 0);
+	return rc == 0;
+}
+
+/* The n-th allocation alone fails, or all from the n-th on: never more than that is lost. */
+static void test_each_allocation_of_a_life_fails(void **state)
+{
+	u32 used = fake_frames_used(), all, refused_lives = 0;
+
+	(void)state;
+	fake_module("initrd", "some bytes", 10);
+	fake_virt_guest = guest_touches;
+	all = fake_frames_asked;
+	assert_true(live(used));
+	all = fake_frames_asked - all;
+	assert_true(all > 60);
+	for (u32 n = 0; n < 2 * all; n++) {
+		*(n < all ? &fake_frames_left : &fake_frames_one) = n % all;
+		refused_lives += !live(used);
+		fake_frames_left = fake_frames_one = UINT32_MAX;
+	}
+	assert_true(refused_lives >= 2 * 18 && refused_lives < all);
+}
+
 static void test_table_full(void **state)
 {
 	char name[16];
@@ -436,6 +546,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_start_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_states, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_starts_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_halt_lasts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pause_while_running, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_destroy_while_running, setup, teardown),
@@ -445,6 +556,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_kill_is_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_thousand, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each_allocation_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_each_allocation_of_a_life_fails, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_table_full, setup, teardown),
 	};
 

@@ -219,6 +219,11 @@ static void take_pages(u32 cpu, struct model_vm *m)
 		if ((mask >> i & 1) != 0)
 			gone[old[i]] = true;
 	}
+	/* Guests run on, also where a kick is still on its way. */
+	for (u32 i = 0; i < CPUS; i++) {
+		if (cpus[i].inside)
+			use(i);
+	}
 }
 
 /* The guest changes its own tables and tells this CPU, as software must. */

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Disks as virtio block devices (hv/dev/virtio_blk.c), virtio 1.2 section 5.2. docs/disks.md. */
+#ifndef TERN_VIRTIO_BLK_H
+#define TERN_VIRTIO_BLK_H
+
+#include <tern/types.h>
+#include <tern/vdisk.h>
+#include <tern/virtio.h>
+
+/*
+ * Adds a disk to the VM's PCI bus; *out stays valid as long as the VM's bus. -TERN_EINVAL as
+ * vdisk_create(), -TERN_ENOMEM, and the errors of virtio_add(). Before the VM runs.
+ */
+MUST_CHECK int virtio_blk_create(struct vm *vm, const struct vdisk_config *c,
+				 struct virtio_device **out);
+/* What it holds. Any CPU; what is not constant, such as stats, with the VM's bus lock held. */
+const struct vdisk *virtio_blk_disk(const struct virtio_device *v);
+
+#endif
