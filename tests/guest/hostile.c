@@ -16,6 +16,7 @@
 #include "guest.h"
 
 #define COUNT_DEFAULT 1000000u
+#define PROGRESS_EACH 100000u
 #define GIB           0x40000000ull
 
 /* G0, reads and writes, eight bytes: SDM vol. 3B 17.2.4. */
@@ -331,8 +332,12 @@ void guest_main(void)
 		}
 		trapped = 0;
 		print("hostile: %s\n", t->name);
-		for (u32 n = 0; n < count || cmdline_has("forever"); n += n < count)
+		for (u32 n = 0; n < count || cmdline_has("forever"); n += n < count) {
 			t->once();
+			/* Who waits for us takes a long silence for the end. */
+			if (n % PROGRESS_EACH == PROGRESS_EACH - 1)
+				print("hostile: %u so far\n", n + 1);
+		}
 		print("hostile: %s, %u operations, %u trapped\n", t->name, count, trapped);
 		check(t->name, true);
 		if (t->once == hostile_nmi)
