@@ -5,6 +5,7 @@ Kernels are fetched by apt into BUILD/linux once and not installed. The initramf
 busybox, the virtio modules of that kernel and tests/system/linux_init.sh.
 """
 import argparse
+import fnmatch
 import gzip
 import lzma
 import pathlib
@@ -18,7 +19,7 @@ INIT = ROOT / "tests/system/linux_init.sh"
 BUSYBOX = pathlib.Path("/bin/busybox")
 CLOUD = "linux-image-cloud-amd64"
 # In the order in which they can be loaded.
-MODULES = ("virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci",
+MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci",
            "virtio_blk", "failover", "net_failover", "virtio_net", "virtio_balloon",
            "virtio_console", "rng-core", "virtio-rng")
 
@@ -36,7 +37,13 @@ def run(*argv, cwd=None):
 
 
 def package(name):
-    """The package with the kernel: a meta package depends on it."""
+    """The package with the kernel: a meta package depends on it; of a pattern, the newest."""
+    if "*" in name:
+        names = fnmatch.filter(run("apt-cache", "pkgnames", name.split("*")[0]).split(), name)
+        versions = [[int(n) for n in re.findall(r"\d+", n)] + [n] for n in names]
+        if not versions:
+            raise ImageError(f"there is no package {name}; is apt's list there (apt update)?")
+        return max(versions)[-1]
     if re.fullmatch(r"linux-image-\d.*", name):
         return name
     depends = run("apt-cache", "depends", "--important", name)

@@ -27,7 +27,7 @@ t_facts() {
 	say "memory: $(mem_kib MemTotal) KiB, free -m: $(free -m | awk '/^Mem/ { print $2 }')"
 	say "clock: $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 	say "devices: $(ls /sys/bus/virtio/devices | wc -l) virtio"
-	say "bad: $(dmesg | grep -ciE 'BUG|oops|lockup|unstable|call trace|firmware bug')"
+	say "bad: $(dmesg | grep -cE 'BUG:|Oops|lockup|unstable|Call Trace|Firmware Bug')"
 }
 
 t_disk() { # a disk of words; the first 1 MiB is 'image', the rest zero
