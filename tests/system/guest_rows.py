@@ -41,6 +41,7 @@ class Row:
     long: bool = False       # make check-long alone runs it
     all_back: bool = False   # the first and the last `mem` show as much free memory
     timeout: int = BOCHS_SECONDS
+    tern: str = ""           # Tern's command line
 
 
 # All that need nothing but themselves, in one boot.
@@ -103,4 +104,9 @@ ROWS = [
     Row("vms-come-and-go", (Guest("cpuid"),), cpus=2, all_back=True,
         after=("> vm kill cpuid", r"vm cpuid: gone", *ADDS_UP,
                *(step for i in range(10) for step in one_life(f"v{i}")), *ADDS_UP, *ALIVE)),
+    *(Row(f"apic{'-' + tern.replace('=', '-') if tern else ''}-cpus{cpus}-vcpus{vcpus}",
+          (Guest("apic", f"vcpus={vcpus}"),), cpus, vcpus, after=ALIVE, timeout=120, tern=tern)
+      for tern in ("", "apicv=off") for cpus in (1, 2) for vcpus in (1, 2)),
+    Row("apic-storm", (Guest("apic", "vcpus=2 storm"),), cpus=2, vcpus=2, after=ALIVE, long=True,
+        timeout=600),
 ]

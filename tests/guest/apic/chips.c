@@ -92,9 +92,9 @@ static void check_pic(void)
 	check_eq("8259-isr", pic_isr, 1);
 	outb(PIC1 + 1, 0xff);
 	handlers[V_PIC] = NULL;
-	outb(PIC1 + 1, 0xfe);
-	apic_write(APIC_LVT_LINT0, LVT_EXTINT | LVT_MASKED);
 	clear_hits();
+	apic_write(APIC_LVT_LINT0, LVT_EXTINT | LVT_MASKED);
+	outb(PIC1 + 1, 0xfe);
 	pit_periodic();
 	quiet(3);
 	check_eq("lint0-masked", hits[0][V_PIC], 0);
