@@ -94,7 +94,7 @@ check-rig: $(B)/tern.iso ## the rig itself: tests/rig
 	@$(CHECK)/pytests.py rig tests/rig --build $(B) --timeout 400 --select '$(SELECT)'
 
 check-boot: guests $(B)/tern.iso $(B)/pxe/.done $(B)/ternboot.efi $(B)/shim/shim.elf ## nodes in emulators: every boot path, bad inputs (SELECT='bochs and cpus2')
-	@$(CHECK)/pytests.py boot tests/system --build $(B) --timeout 870 --select '$(SELECT)'
+	@$(CHECK)/pytests.py boot tests/system --build $(B) --timeout 1500 --select '$(SELECT)'
 
 # The hostile loader of the boot tests: a Multiboot 1 kernel that starts tern.elf with made-up facts.
 SHIM_CFLAGS := -m32 -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only \
@@ -109,7 +109,10 @@ $(B)/shim/shim.elf: $(SHIM_SRC) tests/system/shim/shim.h tests/system/shim/shim.
 		-Wl,-T,tests/system/shim/shim.ld $(SHIM_SRC) -o $@
 
 .PHONY: check check-build check-layers check-headers check-budget check-format check-spdx
+check-linux: $(B)/tern.iso ## Debian guests: kernels, vCPUs, disks, network, memory, time
+	@TERN_LONG=1 TERN_BUILD=$(B) $(PYTHON) -m pytest -q -n 2 -k '$(or $(SELECT),linux)' tests/system/test_linux.py
+
 check-long: guests $(B)/tern.iso ## bare guests, the long rows too: a million operations each, canaries, 1,000 VMs
 	@TERN_LONG=1 TERN_BUILD=$(B) $(PYTHON) -m pytest -q -n 2 tests/system/test_guests.py
 
-.PHONY: check-long check-unit check-mutants check-fuzz check-repro check-rig check-boot
+.PHONY: check-linux check-long check-unit check-mutants check-fuzz check-repro check-rig check-boot

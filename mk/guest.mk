@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The bare guests (tests/guest, tests/bench): one ELF32 Multiboot 1 image each, B/guest/NAME. A guest
-# is NAME.c, with NAME.S where it needs one, and the library in tests/guest/lib.
+# is NAME.c, with NAME.S and NAME/*.c where it needs them, and the library in tests/guest/lib.
 
 GUEST32 := real prot
 GUEST := $(sort $(patsubst tests/guest/%.c,%,$(wildcard tests/guest/*.c)) bench)
@@ -8,7 +8,7 @@ GUEST64 := $(filter-out $(GUEST32),$(GUEST))
 
 GUEST_DIR := $(B)/guest
 GUEST_LIB := $(wildcard tests/guest/lib/*.c tests/guest/lib/*.S)
-GUEST_DEPS := tests/guest/lib/guest.h tests/guest/lib/cpu.h tests/guest/lib/guest.ld mk/guest.mk \
+GUEST_DEPS := $(wildcard tests/guest/*/*.h) tests/guest/lib/guest.ld mk/guest.mk \
 	$(wildcard include/abi/*.h)
 GUEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only -mno-red-zone \
 	-fno-stack-protector -fno-strict-aliasing -fno-common -fwrapv -fcf-protection=none \
@@ -19,7 +19,7 @@ GUEST_LDFLAGS := -static -nostdlib -z max-page-size=4096 -z noexecstack --no-war
 
 # What a guest is made of beside the library, and its bits.
 guest_src = $(if $(filter bench,$(1)),tests/bench/bench_guest.c,tests/guest/$(1).c \
-	$(wildcard tests/guest/$(1).S))
+	$(wildcard tests/guest/$(1).S tests/guest/$(1)/*.c))
 guest_bits = $(if $(filter $(1),$(GUEST32)),32,64)
 guest_obj = $(patsubst %,$(GUEST_DIR)/obj$(2)/%.o,$(1))
 

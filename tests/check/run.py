@@ -26,7 +26,7 @@ PARTS = (
     ("unit", 1, 420),
     ("mutants", 2, 420),
     ("rig", 2, 420),
-    ("boot", 2, 900),
+    ("boot", 2, 1530),
 )
 SHOWN_LINES = 60
 

@@ -19,6 +19,10 @@
 #define PROGRESS_EACH 100000u
 #define GIB           0x40000000ull
 
+/* Of IA32_APIC_BASE, SDM vol. 3A 11.12.1; of the ICR, 11.6.1. */
+#define BASE_X2APIC_ON 0xc00ull
+#define ICR_NMI_TO_0   0x400ull
+
 /* G0, reads and writes, eight bytes: SDM vol. 3B 17.2.4. */
 #define DR7_WATCH_8_BYTES (0x400ul | 0x2ul | 0x3ul << 16 | 0x2ul << 18)
 
@@ -234,11 +238,11 @@ static bool count_nmi(struct trap_frame *frame)
 static void hostile_nmi(void)
 {
 	if (trap_hook == NULL) {
-		wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+		wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | BASE_X2APIC_ON);
 		trap_hook = count_nmi;
 	}
 	nmis = 0;
-	wrmsr(MSR_X2APIC_ICR, ICR_NMI);
+	wrmsr(MSR_X2APIC_ICR, ICR_NMI_TO_0);
 	trapped += nmis;
 }
 

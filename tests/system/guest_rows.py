@@ -56,6 +56,7 @@ class Row:
     long: bool = False       # make check-long alone runs it
     config: bool = False     # its VMs are in tern.toml; else the shell creates them
     timeout: int = BOCHS_SECONDS
+    tern: str = ""           # Tern's command line
 
     def script(self):
         """All steps. A row's first and last `mem` show as much free memory, its `uptime` that the
@@ -208,5 +209,10 @@ ROWS = [
         after=(*((r"(pass|fail) canary: .* checks",) * 3), *ALIVE), timeout=400),
     *(Row(f"smp-cpus{cpus}-vcpus{vcpus}", (Guest("smp", f"vcpus={vcpus}"),), cpus, vcpus,
           after=ALIVE) for cpus, vcpus in ((1, 1), (1, 2), (2, 2), (2, 3))),
+    *(Row(f"apic{'-' + tern.replace('=', '-') if tern else ''}-cpus{cpus}-vcpus{vcpus}",
+          (Guest("apic", f"vcpus={vcpus}"),), cpus, vcpus, after=ALIVE, timeout=120, tern=tern)
+      for tern in ("", "apicv=off") for cpus in (1, 2) for vcpus in (1, 2)),
+    Row("apic-storm", (Guest("apic", "vcpus=2 storm"),), cpus=2, vcpus=2, after=ALIVE, long=True,
+        timeout=600),
     come_and_go(50, timeout=120), come_and_go(1000, long=True, timeout=1800),
 ]

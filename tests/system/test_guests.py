@@ -15,7 +15,8 @@ from test_boot import BUILD, MARGIN, ROOT, ternrun  # noqa: E402
 GUESTS = pathlib.Path(os.path.abspath(ROOT / BUILD)) / "guest"
 GRACE = 120  # a guest may compute for so long without a word
 QEMU_PASS = 1  # isa-debug-exit: 2 * value + 1
-PLAIN = ("real", "prot", "long", "exits", "ports", "msr", "cpuid", "mmio", "memhog", "smp")
+PLAIN = ("real", "prot", "long", "exits", "ports", "msr", "cpuid", "mmio", "memhog", "smp",
+         "apic")
 
 
 def config(row):
@@ -32,6 +33,8 @@ def arguments(row, path):
     """ternrun's, for that row and its tern.toml."""
     argv = ["--build", BUILD, "--emulator", "bochs", "--cpus", row.cpus, "--memory", row.memory,
             "--timeout", row.timeout, "--grace", GRACE, "--config", path]
+    if row.tern:
+        argv.append(f"--cmdline={row.tern}")
     for image in sorted({*row.images, *(guest.image for guest in row.guests)}):
         argv += ["--module", f"{image}={GUESTS / image}"]
     for step in row.script():

@@ -39,9 +39,6 @@
 #define MSR_GS_BASE        0xc0000101u
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 #define MSR_TSC_AUX        0xc0000103u
-#define APIC_BASE_X2APIC   (1ull << 10)
-#define APIC_BASE_ENABLE   (1ull << 11)
-#define ICR_NMI            (4ull << 8)
 #define EFER_SCE           (1ul << 0)
 #define EFER_LME           (1ul << 8)
 #define EFER_LMA           (1ul << 10)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""Debian's kernels, unmodified, and a small user space for them: what Linux guests are made of.
+
+Kernels are fetched by apt into BUILD/linux once and not installed. The initramfs is Debian's static
+busybox, the virtio modules of that kernel and tests/system/linux_init.sh.
+"""
+import argparse
+import fnmatch
+import gzip
+import lzma
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+INIT = ROOT / "tests/system/linux_init.sh"
+BUSYBOX = pathlib.Path("/bin/busybox")
+CLOUD = "linux-image-cloud-amd64"
+# In the order in which they can be loaded.
+MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci",
+           "virtio_blk", "failover", "net_failover", "virtio_net", "virtio_balloon",
+           "virtio_console", "rng-core", "virtio-rng")
+
+
+class ImageError(Exception):
+    pass
+
+
+def run(*argv, cwd=None):
+    r = subprocess.run([str(a) for a in argv], cwd=cwd, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if r.returncode:
+        raise ImageError(f"{' '.join(map(str, argv))}: {r.stderr.strip()}")
+    return r.stdout
+
+
+def package(name):
+    """The package with the kernel: a meta package depends on it; of a pattern, the newest."""
+    if "*" in name:
+        names = fnmatch.filter(run("apt-cache", "pkgnames", name.split("*")[0]).split(), name)
+        versions = [[int(n) for n in re.findall(r"\d+", n)] + [n] for n in names]
+        if not versions:
+            raise ImageError(f"there is no package {name}; is apt's list there (apt update)?")
+        return max(versions)[-1]
+    if re.fullmatch(r"linux-image-\d.*", name):
+        return name
+    depends = run("apt-cache", "depends", "--important", name)
+    found = re.search(r"Depends: (linux-image-\S+)", depends)
+    if not found:
+        raise ImageError(f"{name} names no kernel; is apt's list there (apt update)?")
+    return found[1]
+
+
+def kernel(build, name=CLOUD):
+    """The unpacked package: fetched once. Returns (vmlinuz, folder of modules)."""
+    full = package(name)
+    folder = pathlib.Path(build) / "linux"
+    tree = folder / full
+    folder.mkdir(parents=True, exist_ok=True)
+    if not list(tree.glob("boot/vmlinuz-*")):
+        run("apt-get", "download", full, cwd=folder)
+        run("dpkg-deb", "-x", next(folder.glob(f"{full}_*.deb")), tree)
+    return next(tree.glob("boot/vmlinuz-*")), next(tree.glob("lib/modules/*"))
+
+
+def vmlinux(vmlinuz, out):
+    """The ELF file inside a bzImage (Documentation/arch/x86/boot.rst: payload_offset), for PVH."""
+    data = pathlib.Path(vmlinuz).read_bytes()
+    setup = (data[0x1f1] or 4) + 1
+    offset, length = struct.unpack_from("<II", data, 0x248)
+    payload = data[setup * 512 + offset:][:length]
+    if payload[:6] == b"\xfd7zXZ\0":
+        elf = lzma.LZMADecompressor().decompress(payload)
+    elif payload[:2] == b"\x1f\x8b":
+        elf = gzip.decompress(payload)
+    else:
+        raise ImageError(f"{vmlinuz}: compressed by neither xz nor gzip")
+    out.write_bytes(elf)
+    return out
+
+
+def cpio_entry(number, name, mode, data):
+    """One file of the "newc" format (Documentation/driver-api/early-userspace/buffer-format.rst)."""
+    fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+    head = b"070701" + b"".join(b"%08X" % f for f in fields) + name.encode() + b"\0"
+    return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
+
+
+def initramfs(files):
+    """files: name -> (mode, bytes)."""
+    out = b"".join(cpio_entry(i, name, mode, data)
+                   for i, (name, (mode, data)) in enumerate(files.items(), 1))
+    return out + cpio_entry(0, "TRAILER!!!", 0, b"")
+
+
+def initrd(build, modules, out):
+    """The initramfs of the tests."""
+    files = {d: (0o40755, b"") for d in ("bin", "dev", "proc", "sys", "mnt", "mod")}
+    files["bin/busybox"] = (0o100755, BUSYBOX.read_bytes())
+    files["init"] = (0o100755, INIT.read_bytes())
+    order = []
+    for name in MODULES:
+        found = sorted(modules.rglob(f"{name}.ko"))
+        if found:
+            files[f"mod/{name}.ko"] = (0o100644, found[0].read_bytes())
+            order.append(name)
+    files["mod/order"] = (0o100644, "\n".join(order).encode() + b"\n")
+    out.write_bytes(gzip.compress(initramfs(files), 6, mtime=0))
+    return out
+
+
+def guest(build, name=CLOUD):
+    """(vmlinuz, initrd) of a kernel package, made once."""
+    image, modules = kernel(build, name)
+    made = pathlib.Path(build) / "linux" / f"{package(name)}.initrd"
+    sources = (INIT, pathlib.Path(__file__), BUSYBOX)
+    if not made.exists() or any(s.stat().st_mtime > made.stat().st_mtime for s in sources):
+        initrd(build, modules, made)
+    return image, made
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument("--build", default="build")
+    ap.add_argument("package", nargs="?", default=CLOUD)
+    args = ap.parse_args()
+    try:
+        for path in guest(args.build, args.package):
+            print(path)
+    except ImageError as e:
+        print(f"linux_image: {e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

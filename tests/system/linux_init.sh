@@ -1,0 +1,72 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: MIT
+# What Linux guests of the tests run: loads the virtio modules, says what it sees, and does what
+# "tern=WORD[,WORD...]" on the kernel's command line names. Every answer is a line "GUEST what: ...".
+/bin/busybox mkdir -p /bin /sbin /tmp
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs tmp /tmp
+while read -r m; do
+	insmod "/mod/$m.ko" || echo "GUEST module $m: failed"
+done < /mod/order
+
+value() { # of a word KEY=VALUE of the kernel's command line
+	for w in $(cat /proc/cmdline); do
+		case $w in "$1"=*) echo "${w#*=}" ;; esac
+	done
+}
+
+say() { echo "GUEST $*"; }
+
+mem_kib() { awk -v k="$1:" '$1 == k { print $2 }' /proc/meminfo; }
+
+t_facts() {
+	say "cpus: $(nproc)"
+	say "memory: $(mem_kib MemTotal) KiB, free -m: $(free -m | awk '/^Mem/ { print $2 }')"
+	say "clock: $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+	say "devices: $(ls /sys/bus/virtio/devices | wc -l) virtio"
+	say "bad: $(dmesg | grep -cE 'BUG:|Oops|lockup|unstable|Call Trace|Firmware Bug')"
+}
+
+t_disk() { # a disk of words; the first 1 MiB is 'image', the rest zero
+	say "disk: $(cat /sys/block/vda/size) sectors"
+	dd if=/dev/vda bs=64k 2>/dev/null | md5sum | sed 's/^/GUEST disk-sum: /;s/ *-$//'
+	dd if=/dev/urandom of=/tmp/random bs=64k count=64 2>/dev/null
+	dd if=/tmp/random of=/dev/vda bs=64k seek=8 conv=fsync 2>/dev/null
+	echo 3 > /proc/sys/vm/drop_caches
+	dd if=/dev/vda bs=64k skip=8 count=64 2>/dev/null | cmp - /tmp/random && say "disk-write: same"
+}
+
+t_root() { # a real root file system on /dev/vda
+	mount -t ext4 /dev/vda /mnt && exec switch_root /mnt /sbin/init
+	say "root: failed"
+}
+
+t_mem() { # takes and frees 200 MiB
+	say "mem: idle"
+	sleep "$(value settle)"
+	say "mem: settled"
+	dd if=/dev/urandom of=/tmp/seed bs=1M count=1 2>/dev/null
+	for i in $(seq 200); do cat /tmp/seed; done > /tmp/big
+	say "mem: written"
+	sleep 1
+	rm /tmp/big
+	say "mem: freed"
+	sleep "$(value settle)"
+	say "mem: settled again"
+}
+
+t_net() {
+	ip link set lo up
+	ip link set eth0 up
+	ip addr add "$(value addr)/24" dev eth0
+	say "net: up"
+}
+
+for t in $(value tern | tr ',' ' '); do
+	"t_$t"
+done
+say "done"
+exec setsid cttyhack sh
