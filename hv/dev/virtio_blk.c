@@ -272,7 +272,7 @@ static int carry_on(struct virtio_blk *b, u64 *budget)
 	rc = r->begun ? 0 : begin(b, budget);
 	if (rc == 0)
 		rc = move_out(b, budget);
-	if (rc == 0 && r->out_done == r->out)
+	if (rc == 0)
 		rc = move_in(b, budget);
 	if (rc != 0)
 		return rc;

@@ -167,6 +167,11 @@ static void test_zeroes(void **state)
 	assert_int_equal(vdisk_discard(&disk, GiB(3), 4096), 0);
 	assert_int_equal(disk.stats.blocks, 1);
 	assert_int_equal(disk.stats.tables, 4);
+	/* The disk's last block is a short one. */
+	assert_int_equal(vdisk_write(&disk, SIZE - 1536, buf, 1536), 0);
+	assert_int_equal(disk.stats.blocks, 2);
+	assert_int_equal(vdisk_zero(&disk, SIZE - 1536, 1536), 0);
+	assert_int_equal(disk.stats.blocks, 1);
 	/* Wholly discarded image: marks only. */
 	assert_int_equal(vdisk_discard(&disk, 0, GiB(1)), 0);
 	assert_int_equal(disk.stats.blocks, 0);

@@ -412,7 +412,28 @@ static void test_turns_of_requests(void **state)
 	assert_int_equal(vm.work, 1);
 	assert_int_equal(work(), 3);
 	assert_int_equal(fake_used_idx(0), 100);
+	/* Each turn but the last asked for the next at once, and did not wait as for memory. */
+	assert_int_equal(fake_vm_kicks, 3);
 	assert_int_equal(fake_status(&drv) & BROKEN, 0);
+}
+
+/* A request that clears as much as it may is a turn of its own. */
+static void test_turns_of_clears(void **state)
+{
+	const struct virtio_blk_discard_write_zeroes s = {.num_sectors = 32768};
+
+	(void)state;
+	start(CLEARS);
+	memcpy(data(), &s, sizeof(s));
+	for (u32 i = 0; i < 3; i++)
+		fake_avail(&drv, 0, 0);
+	post(VIRTIO_BLK_T_DISCARD, 0, sizeof(s), 0);
+	for (u16 i = 1; i <= 4; i++) {
+		assert_int_equal(fake_used_idx(0), i);
+		dev_work(&vm);
+	}
+	assert_int_equal(work(), 0);
+	assert_int_equal(stats()->count[VDISK_DISCARD], 4);
 }
 
 /* A reset in the middle of a long request: it is forgotten. */
@@ -460,6 +481,25 @@ static void test_memory_comes_later(void **state)
 		assert_data((u8)(out ? i + 1 : i), 12288);
 		assert_int_equal(stats()->count[out ? VDISK_WRITE : VDISK_READ], i / 2 + 1);
 	}
+}
+
+/* The same for what is to be discarded. */
+static void test_segment_comes_later(void **state)
+{
+	const struct virtio_blk_discard_write_zeroes s = {.num_sectors = 8};
+
+	(void)state;
+	start(CLEARS);
+	memcpy(data(), &s, sizeof(s));
+	fake_later_from = DATA;
+	fake_later_to = DATA + PAGE_SIZE;
+	post(VIRTIO_BLK_T_DISCARD, 0, sizeof(s), 0);
+	assert_int_equal(work(), 100);
+	assert_int_equal(fake_guest_mem[STATUS], NONE);
+	fake_later_to = 0;
+	assert_int_equal(work(), 1);
+	assert_int_equal(fake_guest_mem[STATUS], VIRTIO_BLK_S_OK);
+	assert_int_equal(stats()->zeroes, 1);
 }
 
 static u32 lines(const char *text)
@@ -512,6 +552,20 @@ static void test_create_fails(void **state)
 		assert_true(rc == 0 || fake_frames_used() == before);
 	} while (rc != 0);
 	assert_int_equal(k - 1, 3); /* the device, its buffer, the transport */
+}
+
+/* Every page that has seen the guest's data is zeroed before anybody else gets it. */
+static void test_destroy(void **state)
+{
+	(void)state;
+	start(0);
+	memset(data(), 1, 4096);
+	assert_int_equal(request(VIRTIO_BLK_T_OUT, 0, 4096, 0), VIRTIO_BLK_S_OK);
+	assert_int_equal(scrub_backlog(), 0);
+	bus_destroy(&vm.bus);
+	assert_int_equal(scrub_backlog(), 2);
+	assert_int_equal(fake_frames_used(), 2);
+	fake_guest_reset(&vm);
 }
 
 /* --- random requests in random pieces, with memory that comes and goes, against an array --- */
@@ -601,10 +655,13 @@ int main(void)
 		TEST(test_read_only),
 		TEST(test_turns_of_bytes),
 		TEST(test_turns_of_requests),
+		TEST(test_turns_of_clears),
 		TEST(test_reset_between_turns),
 		TEST(test_memory_comes_later),
+		TEST(test_segment_comes_later),
 		TEST(test_no_memory),
 		TEST(test_create_fails),
+		TEST(test_destroy),
 		TEST(test_random),
 	};
 
