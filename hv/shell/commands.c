@@ -154,12 +154,16 @@ const struct shell_command shell_commands[] = {
 		.usage = "vm list | create NAME memory=SIZE kernel=MODULE [OPTION...] | ACTION VM",
 		.brief = "makes, starts, stops and shows VMs",
 		.help = "create options: vcpus=N weight=N cap=PERCENT cmdline=\"...\" modules=A,B\n"
-			"start, pause, resume  what they say\n"
+			"  initrd=MODULE disk=\"MODULE ...\" nic=\"SWITCH ...\" log=on|off testdev=on|off\n"
+			"start, pause, resume, reset  what they say\n"
+			"shutdown  presses the power button: the guest may switch itself off\n"
 			"stop      stops for ever; info still shows the reason\n"
 			"kill      stops it, if it still runs, and gives its memory back\n"
 			"info      state, memory, vCPUs\n"
 			"stats     CPU time of every vCPU, faults, stalls\n"
-			"console   the newest 4 KiB that the guest wrote to its serial port\n"
+			"dump      registers, interrupts, stack and backtrace of every vCPU\n"
+			"console   this terminal at its serial port; Ctrl-] leaves\n"
+			"console VM --last LINES  the newest lines that it wrote there\n"
 			"send VM TEXT  types a line into that port\n",
 		.run = cmd_vm,
 		.complete = complete_vm,

@@ -18,14 +18,15 @@
 /* Boot CPU, thread context: no lock. */
 static struct line line;
 static struct line_out out;
+static shell_session_fn *in_session; /* a command that goes on, or NULL */
 
-/* Prints what the editor wants printed; prompt: the prompt line stays the last one on the screen. */
-static void show(bool prompt)
+/* Prints what the editor wants printed; with_prompt: the prompt line stays the last one on the screen. */
+static void show(bool with_prompt)
 {
 	static struct line_out image;
 
 	image.n = 0;
-	if (prompt)
+	if (with_prompt)
 		line_image(&line, &image);
 	console_write_prompt(out.text, out.n, image.text, image.n);
 }
@@ -197,6 +198,17 @@ static void complete(bool list)
 	}
 }
 
+static void prompt(void)
+{
+	line_start(&line, &out);
+	show(true);
+}
+
+void shell_session(shell_session_fn *session)
+{
+	in_session = session;
+}
+
 /* Returns true when the key ended a line. */
 static bool take_key(int key)
 {
@@ -219,20 +231,27 @@ static bool take_key(int key)
 		show(false);
 		break;
 	}
-	line_start(&line, &out);
-	show(true);
+	if (in_session == NULL)
+		prompt();
 	return true;
 }
 
 void shell_start(void)
 {
 	line_init(&line, SHELL_PROMPT);
-	line_start(&line, &out);
-	show(true);
+	in_session = NULL;
+	prompt();
 }
 
 bool shell_poll(void)
 {
+	if (in_session != NULL) {
+		if (in_session())
+			return false; /* guests are what it waits for */
+		in_session = NULL;
+		prompt();
+		return true;
+	}
 	for (u32 i = 0; i < KEYS_A_POLL; i++) {
 		int key = console_read();
 

@@ -117,7 +117,8 @@ static void test_words(void **state)
 	assert_int_equal(words_distance("ab", "ba"), 1);
 	assert_int_equal(words_distance("a", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), 24);
 	assert_says(type("help \"version\r"), "a double quote is not closed\n");
-	assert_says(type("a b c d e f g h i j k l m n o p q\r"), "more than 16 words");
+	assert_says(type("a b c d e f g h i j k l m n o p q r s t u v w x y\r"),
+		    "more than 24 words");
 	assert_says(type("\"help\" \"version\"\r"), "usage: version\n");
 }
 
