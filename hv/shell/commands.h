@@ -25,5 +25,8 @@ shell_complete_fn complete_panic;
 /* cmd_vm.c */
 shell_fn cmd_vm, cmd_exits, cmd_top;
 shell_complete_fn complete_vm, complete_exits;
+/* cmd_switch.c */
+shell_fn cmd_switch;
+shell_complete_fn complete_switch;
 
 #endif
