@@ -115,6 +115,17 @@ const struct shell_command shell_commands[] = {
 		.run = cmd_reboot,
 	},
 	{
+		.name = "switch",
+		.usage = "switch show | stats | capture PORT [SECONDS|stop]",
+		.brief = "the virtual switch between VMs: ports, counters, captures",
+		.help = "show     ports with their VM, address, offloads, and the stations behind them\n"
+			"stats    packets in and out, and what was dropped why\n"
+			"capture PORT [SECONDS]  records the newest packets of a port, for so long\n"
+			"capture PORT stop       ends that and prints a pcap file as base64\n",
+		.run = cmd_switch,
+		.complete = complete_switch,
+	},
+	{
 		.name = "timers",
 		.usage = "timers",
 		.brief = "running timers of every CPU",
