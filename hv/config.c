@@ -19,6 +19,8 @@
 #define VM_WEIGHT_MAX 65536
 #define VM_WEIGHT     256
 
+#define KNOWN_MAX 128u /* names of the tables, or of the keys of one */
+
 static struct config loaded;
 static bool ready; /* loaded holds something */
 static enum config_state state;
@@ -188,6 +190,18 @@ static bool set_vm_cmdline(struct config *c, const struct toml_value *v)
 	return str_copy(this_vm(c)->cmdline, v->str, CONFIG_VM_CMDLINE_MAX) < CONFIG_VM_CMDLINE_MAX;
 }
 
+static bool set_vm_log_console(struct config *c, const struct toml_value *v)
+{
+	this_vm(c)->log_console = v->num != 0;
+	return true;
+}
+
+static bool set_vm_testdev(struct config *c, const struct toml_value *v)
+{
+	this_vm(c)->testdev = v->num != 0;
+	return true;
+}
+
 static bool set_vm_autostart(struct config *c, const struct toml_value *v)
 {
 	this_vm(c)->autostart = v->num != 0;
@@ -231,6 +245,8 @@ static const struct rule {
 	{VM_ROWS, "nics", TOML_ARRAY, set_vm_nics,
 	 "an array of at most 4 strings such as \"default mac=02:00:00:00:00:01\""},
 	{VM_ROWS, "cmdline", TOML_STRING, set_vm_cmdline, "a string of at most 511 bytes"},
+	{VM_ROWS, "log_console", TOML_BOOL, set_vm_log_console, "true or false"},
+	{VM_ROWS, "testdev", TOML_BOOL, set_vm_testdev, "true or false"},
 	{VM_ROWS, "autostart", TOML_BOOL, set_vm_autostart, "true or false"},
 };
 
@@ -293,8 +309,11 @@ static int begin_vm(struct config *c, const char *name, const struct toml_value 
 	if (c->vm_count == CONFIG_VMS_MAX)
 		return toml_fail(err, v->line, v->col, "more than %u VMs", CONFIG_VMS_MAX);
 	c->vm_count++;
-	*this_vm(c) = (struct config_vm){
-		.vcpus = 1, .weight = VM_WEIGHT, .autostart = true, .line = v->line};
+	*this_vm(c) = (struct config_vm){.vcpus = 1,
+					 .weight = VM_WEIGHT,
+					 .log_console = true,
+					 .autostart = true,
+					 .line = v->line};
 	str_copy(this_vm(c)->name, name, CONFIG_NAME_MAX);
 	return 0;
 }
@@ -302,7 +321,7 @@ static int begin_vm(struct config *c, const char *name, const struct toml_value 
 static int read_header(struct config *c, const char *table, const struct toml_value *v,
 		       struct toml_error *err)
 {
-	char known[80];
+	char known[KNOWN_MAX];
 
 	if (str_starts(table, VM_TABLE) && strchr(table + strlen(VM_TABLE), '.') == NULL)
 		return begin_vm(c, table + strlen(VM_TABLE), v, err);
@@ -316,7 +335,7 @@ static int read_header(struct config *c, const char *table, const struct toml_va
 static int unknown_key(const char *table, const char *key, const struct toml_value *v,
 		       struct toml_error *err)
 {
-	char known[120];
+	char known[KNOWN_MAX];
 
 	list_known(table[0] != '\0' ? rows_of(table) : NULL, known, sizeof(known));
 	if (table[0] == '\0')

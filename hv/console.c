@@ -21,16 +21,18 @@ static u32 count;                              /* (c) after boot */
 static char prompt[CONSOLE_REDRAW_MAX];        /* draws the prompt line anew */
 static size_t prompt_n;                        /* 0: there is no prompt */
 static bool prompt_shown;                      /* false while part of a log line is in its place */
+static bool holding;                           /* log lines stay away from shell consoles */
+static u64 held;                               /* how many since then */
 static u64 lost;                               /* (a) */
 static bool in_panic;                          /* (a) */
 
-/* Writes to one console, in pieces long enough to fill a UART's FIFO several times. */
-static void emit(struct console *con, const char *text, size_t n)
+/* Writes to one console, in pieces long enough to fill a UART's FIFO several times. raw: as it is. */
+static void emit(struct console *con, const char *text, size_t n, bool raw)
 {
 	char buf[128];
 	size_t used = 0;
 
-	if (!con->cr_lf) {
+	if (raw || !con->cr_lf) {
 		con->write(con, text, n);
 		return;
 	}
@@ -47,11 +49,11 @@ static void emit(struct console *con, const char *text, size_t n)
 		con->write(con, buf, used);
 }
 
-static void emit_shell(const char *text, size_t n)
+static void emit_shell(const char *text, size_t n, bool raw)
 {
 	for (u32 i = 0; i < count; i++) {
 		if (consoles[i]->shell)
-			emit(consoles[i], text, n);
+			emit(consoles[i], text, n, raw);
 	}
 }
 
@@ -67,8 +69,8 @@ static void replay(const char *text, void *arg)
 {
 	if (!log_line_shown(text))
 		return;
-	emit(arg, text, strlen(text));
-	emit(arg, "\n", 1);
+	emit(arg, text, strlen(text), false);
+	emit(arg, "\n", 1, false);
 }
 
 int console_register(struct console *con)
@@ -100,7 +102,7 @@ const struct console *console_get(u32 index)
 	return index < count ? consoles[index] : NULL;
 }
 
-void console_write(const char *text, size_t n)
+static void write(const char *text, size_t n, bool raw)
 {
 	/* Interrupts are off inside: a long text goes out in pieces, so that none waits long. */
 	const size_t piece_max = 64;
@@ -111,11 +113,35 @@ void console_write(const char *text, size_t n)
 
 		if (!enter(&t))
 			return;
-		emit_shell(text, piece);
+		emit_shell(text, piece, raw);
 		guard_leave(&guard, &t);
 		text += piece;
 		n -= piece;
 	}
+}
+
+void console_write(const char *text, size_t n)
+{
+	write(text, n, false);
+}
+
+void console_write_raw(const char *text, size_t n)
+{
+	write(text, n, true);
+}
+
+u64 console_hold_log(bool hold)
+{
+	struct guard_token t;
+	u64 was;
+
+	if (!enter(&t))
+		return 0;
+	was = held;
+	holding = hold;
+	held = 0;
+	guard_leave(&guard, &t);
+	return was;
 }
 
 void console_printf(const char *fmt, ...)
@@ -144,7 +170,7 @@ void console_write_prompt(const char *text, size_t n, const char *redraw, size_t
 	ASSERT(redraw_n <= sizeof(prompt));
 	if (!enter(&t))
 		return;
-	emit_shell(text, n);
+	emit_shell(text, n, false);
 	if (redraw_n != 0)
 		memcpy(prompt, redraw, redraw_n);
 	prompt_n = redraw_n;
@@ -155,17 +181,23 @@ void console_write_prompt(const char *text, size_t n, const char *redraw, size_t
 void console_write_log(const char *text, size_t n)
 {
 	struct guard_token t;
+	bool hide;
 
 	if (n == 0 || !enter(&t))
 		return;
 	if (prompt_shown) {
-		emit_shell(erase_line, sizeof(erase_line) - 1);
+		emit_shell(erase_line, sizeof(erase_line) - 1, false);
 		prompt_shown = false;
 	}
-	for (u32 i = 0; i < count; i++)
-		emit(consoles[i], text, n);
+	hide = holding && !console_in_panic();
+	if (hide && text[n - 1] == '\n')
+		held++;
+	for (u32 i = 0; i < count; i++) {
+		if (!hide || !consoles[i]->shell)
+			emit(consoles[i], text, n, false);
+	}
 	if (prompt_n != 0 && text[n - 1] == '\n' && !console_in_panic()) {
-		emit_shell(prompt, prompt_n);
+		emit_shell(prompt, prompt_n, false);
 		prompt_shown = true;
 	}
 	guard_leave(&guard, &t);

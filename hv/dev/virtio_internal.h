@@ -47,7 +47,8 @@ struct virtio_queue {
 	struct virtio_used pushed[VIRTIO_IN_FLIGHT_MAX]; /* not yet in the used ring */
 };
 
-/* One page. */
+/* A block of 2^VIRTIO_PCI_ORDER pages. */
+#define VIRTIO_PCI_ORDER 1u
 struct virtio_pci {
 	struct vpci_function pci;
 	struct virtio_device *v;
@@ -62,7 +63,7 @@ struct virtio_pci {
 	u32 access_cap; /* (c) offset of the PCI configuration access capability */
 	struct virtio_queue queues[VIRTIO_QUEUES_MAX];
 };
-_Static_assert(sizeof(struct virtio_pci) <= PAGE_SIZE, "one page");
+_Static_assert(sizeof(struct virtio_pci) <= PAGE_SIZE << VIRTIO_PCI_ORDER, "its block");
 
 /* Interrupts for the queue, or for the configuration. */
 void virtio_interrupt(struct virtio_pci *p, u8 isr, u32 vector);

@@ -11,6 +11,7 @@
 
 #include <stdarg.h>
 
+#include <tern/arch.h>
 #include <tern/err.h>
 #include <tern/frames.h>
 #include <tern/lib.h>
@@ -461,7 +462,7 @@ static void pci_destroy(struct vpci_function *f)
 	struct virtio_device *v = p->v;
 
 	v->ops->destroy(v);
-	frames_free_page(p);
+	frame_put(virt_to_phys(p));
 }
 
 static bool pci_work(struct vpci_function *f)
@@ -541,9 +542,18 @@ static void describe(struct virtio_pci *p)
 	f->msix.pba = VIRTIO_MSIX_PBA;
 }
 
+static struct virtio_pci *state_alloc(void)
+{
+	hpa_t block;
+
+	return frames_alloc(VIRTIO_PCI_ORDER, FRAME_ZERO, FRAME_NODE_ANY, &block) == 0
+		       ? phys_to_virt(block)
+		       : NULL;
+}
+
 int virtio_add(struct virtio_device *v)
 {
-	struct virtio_pci *p = frames_alloc_page();
+	struct virtio_pci *p = state_alloc();
 	int rc;
 
 	if (p == NULL)
@@ -566,7 +576,7 @@ int virtio_add(struct virtio_device *v)
 		add_caps(p);
 	} else {
 		v->pci = NULL;
-		frames_free_page(p);
+		frame_put(virt_to_phys(p));
 	}
 	return rc;
 }

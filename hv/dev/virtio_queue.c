@@ -85,6 +85,11 @@ struct virtio_queue *virtio_queue(struct virtio_device *v, u32 index)
 	return &v->pci->queues[index];
 }
 
+u32 virtio_queue_size(const struct virtio_queue *q)
+{
+	return q->size;
+}
+
 /* What a copy of the queue's own structures returned; a failure other than "later" breaks the device. */
 static int judge(const struct virtio_queue *q, int rc, const char *what)
 {

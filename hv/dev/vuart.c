@@ -2,8 +2,9 @@
 /*
  * A 16550. Its line is infinitely fast: the transmitter is always empty, and what is received is there long
  * enough for the time-out at once. Input beyond the 16 bytes of the chip's FIFO waits here, not at the sender.
- * The ring keeps all output; the log gets lines, but no more of them than the serial console of the
- * node can show, so that a guest that writes for ever takes neither the log nor the shell away.
+ * The ring keeps the newest output; the log gets lines, unless the VM's configuration or somebody who watches the
+ * output itself says otherwise, but no more of them than the serial console of the node can show, so that a guest
+ * that writes for ever takes neither the log nor the shell away.
  */
 #include <tern/dev.h>
 
@@ -19,6 +20,7 @@
 
 #define LINE_MAX    160u
 #define INPUT_MAX   256u
+#define RING_ORDER  4u
 #define LINES_BURST 512u /* lines that the log takes at once, and then a second */
 #define LINES_PER_S 128u
 
@@ -38,9 +40,11 @@ struct vuart {
 	u64 refilled; /* TSC when credit last grew */
 	u64 muted;    /* lines that did not go to the log, not yet reported */
 	u64 written;  /* bytes of output in all */
-	char *ring;   /* (c) one page */
+	bool watched; /* its lines are not for the log now */
+	char *ring;   /* (c) VUART_RING bytes */
 };
-_Static_assert(sizeof(struct vuart) <= PAGE_SIZE && VUART_RING == PAGE_SIZE, "a page each");
+_Static_assert(sizeof(struct vuart) <= PAGE_SIZE, "one page");
+_Static_assert(VUART_RING == PAGE_SIZE << RING_ORDER, "a block of frames");
 
 static struct vuart *vuart_of(struct device *d)
 {
@@ -64,6 +68,11 @@ static void refill(struct vuart *u)
 
 static void flush_line(struct vuart *u)
 {
+	u32 len = u->line_len;
+
+	u->line_len = 0;
+	if (u->watched || u->dev.vm->log_off)
+		return;
 	refill(u);
 	if (u->credit == 0) {
 		u->muted++;
@@ -73,9 +82,8 @@ static void flush_line(struct vuart *u)
 				 (unsigned long long)u->muted);
 		u->muted = 0;
 		u->credit--;
-		log_info("[vm %s] %.*s", u->dev.vm->name, (int)u->line_len, u->line);
+		log_info("[vm %s] %.*s", u->dev.vm->name, (int)len, u->line);
 	}
-	u->line_len = 0;
 }
 
 static void put_byte(struct vuart *u, char c)
@@ -187,7 +195,7 @@ static OWN_FRAME u8 read_msr(struct vuart *u)
 	return v;
 }
 
-static u64 vuart_read(struct device *d, u64 offset, UNUSED u32 width)
+static u64 reg_read(struct device *d, u64 offset, UNUSED u32 width)
 {
 	struct vuart *u = vuart_of(d);
 	bool dlab = (u->lcr & UART_LCR_DLAB) != 0;
@@ -269,7 +277,7 @@ static void write_mcr(struct vuart *u, u8 v)
 	update_line(u);
 }
 
-static void vuart_write(struct device *d, u64 offset, UNUSED u32 width, u64 value)
+static void reg_write(struct device *d, u64 offset, UNUSED u32 width, u64 value)
 {
 	struct vuart *u = vuart_of(d);
 	u8 v = (u8)value;
@@ -318,15 +326,15 @@ static void vuart_destroy(struct device *d)
 
 	if (u->line_len > 0)
 		flush_line(u);
-	frames_free_page(u->ring);
+	frame_put(virt_to_phys(u->ring));
 	frames_free_page(u);
 }
 
 static const struct dev_ops vuart_ops = {
 	.name = "16550",
 	.width_max = 1,
-	.read = vuart_read,
-	.write = vuart_write,
+	.read = reg_read,
+	.write = reg_write,
 	.reset = vuart_reset,
 	.destroy = vuart_destroy,
 };
@@ -334,15 +342,17 @@ static const struct dev_ops vuart_ops = {
 int vuart_create(struct vm *vm, struct dev_bus *bus, struct device **out)
 {
 	struct vuart *u = frames_alloc_page();
+	hpa_t ring;
 	int rc;
 
 	if (u == NULL)
 		return -TERN_ENOMEM;
-	u->ring = frames_alloc_page();
-	if (u->ring == NULL) {
+	rc = frames_alloc(RING_ORDER, 0, FRAME_NODE_ANY, &ring);
+	if (rc != 0) {
 		frames_free_page(u);
-		return -TERN_ENOMEM;
+		return rc;
 	}
+	u->ring = phys_to_virt(ring);
 	u->dev = (struct device){.ops = &vuart_ops, .vm = vm};
 	u->credit = LINES_BURST;
 	u->refilled = arch_tsc();
@@ -382,15 +392,34 @@ size_t vuart_input(struct device *d, const char *text, size_t n)
 	return i;
 }
 
-size_t vuart_read_ring(struct device *d, char *out, size_t max, u64 *lost)
+void vuart_watch(struct device *d, bool watched)
+{
+	lock_token token = lock_take(&d->vm->bus.lock);
+
+	vuart_of(d)->watched = watched;
+	lock_release(&d->vm->bus.lock, token);
+}
+
+u64 vuart_written(struct device *d)
+{
+	lock_token token = lock_take(&d->vm->bus.lock);
+	u64 written = vuart_of(d)->written;
+
+	lock_release(&d->vm->bus.lock, token);
+	return written;
+}
+
+size_t vuart_read(struct device *d, u64 *at, char *out, size_t max)
 {
 	lock_token token = lock_take(&d->vm->bus.lock);
 	const struct vuart *u = vuart_of(d);
-	size_t n = min_u64(min_u64(u->written, VUART_RING), max);
+	size_t n;
 
+	*at = max_u64(*at, u->written - min_u64(u->written, VUART_RING));
+	n = min_u64(u->written - *at, max);
 	for (size_t i = 0; i < n; i++)
-		out[i] = u->ring[(u->written - n + i) % VUART_RING];
-	*lost = u->written > VUART_RING ? u->written - VUART_RING : 0;
+		out[i] = u->ring[(*at + i) % VUART_RING];
+	*at += n;
 	lock_release(&d->vm->bus.lock, token);
 	return n;
 }

@@ -77,7 +77,46 @@ static bool set_modules(char *text, struct vm_config *c)
 	}
 }
 
-/* One "key=value" of vm create. */
+/* One more text of a list. */
+static bool set_next(const char *value, const char **list, u32 max, u32 *count)
+{
+	if (*count == max || *value == '\0')
+		return false;
+	list[(*count)++] = value;
+	return true;
+}
+
+static bool set_switch(const char *text, bool *out)
+{
+	*out = strcmp(text, "on") == 0;
+	return *out || strcmp(text, "off") == 0;
+}
+
+/* One "key=value" of vm create whose value is more than a text. */
+static bool set_checked(const char *key, char *value, struct vm_config *c)
+{
+	if (strcmp(key, "memory") == 0)
+		return str_to_size(value, &c->memory) == 0;
+	if (strcmp(key, "modules") == 0)
+		return set_modules(value, c);
+	if (strcmp(key, "vcpus") == 0)
+		return set_u32(value, &c->vcpus);
+	if (strcmp(key, "weight") == 0)
+		return set_u32(value, &c->weight) && c->weight != 0;
+	if (strcmp(key, "cap") == 0)
+		return set_u32(value, &c->cap);
+	if (strcmp(key, "disk") == 0)
+		return set_next(value, c->disks, ARRAY_SIZE(c->disks), &c->disk_count);
+	if (strcmp(key, "nic") == 0)
+		return set_next(value, c->nics, ARRAY_SIZE(c->nics), &c->nic_count);
+	if (strcmp(key, "testdev") == 0)
+		return set_switch(value, &c->testdev);
+	if (strcmp(key, "log") != 0 || !set_switch(value, &c->log_off))
+		return false;
+	c->log_off = !c->log_off;
+	return true;
+}
+
 static bool set_option(char *word, struct vm_config *c)
 {
 	char *value = strchr(word, '=');
@@ -85,24 +124,14 @@ static bool set_option(char *word, struct vm_config *c)
 	if (value == NULL)
 		return false;
 	*value++ = '\0';
-	if (strcmp(word, "memory") == 0)
-		return str_to_size(value, &c->memory) == 0;
 	if (strcmp(word, "kernel") == 0)
 		c->kernel = value;
 	else if (strcmp(word, "initrd") == 0)
 		c->initrd = value;
 	else if (strcmp(word, "cmdline") == 0)
 		c->cmdline = value;
-	else if (strcmp(word, "modules") == 0)
-		return set_modules(value, c);
-	else if (strcmp(word, "vcpus") == 0)
-		return set_u32(value, &c->vcpus);
-	else if (strcmp(word, "weight") == 0)
-		return set_u32(value, &c->weight) && c->weight != 0;
-	else if (strcmp(word, "cap") == 0)
-		return set_u32(value, &c->cap);
 	else
-		return false;
+		return set_checked(word, value, c);
 	return true;
 }
 
@@ -188,7 +217,7 @@ static int vm_do_resume(struct vm *vm, UNUSED int argc, char **argv)
 	return change(vm, vm_resume, argv[1]);
 }
 
-/* --- vm info, stats, console, send --- */
+/* --- vm info, stats, send --- */
 
 static int vm_info(struct vm *vm, UNUSED int argc, UNUSED char **argv)
 {
@@ -241,24 +270,6 @@ static int vm_stats(struct vm *vm, UNUSED int argc, UNUSED char **argv)
 	return 0;
 }
 
-static int vm_console(struct vm *vm, UNUSED int argc, UNUSED char **argv)
-{
-	static char text[VUART_RING]; /* boot CPU, thread context */
-	u64 lost;
-	size_t n = vuart_read_ring(vm->platform.uart, text, sizeof(text), &lost);
-
-	if (lost != 0)
-		console_printf("(%llu bytes before are gone)\n", (unsigned long long)lost);
-	for (size_t i = 0; i < n; i++) {
-		/* What a guest writes must not drive the operator's terminal. */
-		if ((text[i] < ' ' && text[i] != '\n' && text[i] != '\t') || text[i] > '~')
-			text[i] = text[i] == '\r' ? ' ' : '?';
-	}
-	console_write(text, n);
-	console_printf("\n");
-	return 0;
-}
-
 static int vm_send(struct vm *vm, int argc, char **argv)
 {
 	size_t len, n;
@@ -278,13 +289,13 @@ static const struct action {
 	int argc; /* 0: checks itself */
 	bool takes_vm;
 } actions[] = {
-	{"console", vm_console, 3, true}, {"create", vm_make, 0, false},
-	{"info", vm_info, 3, true},       {"kill", vm_do_kill, 3, true},
-	{"list", vm_list, 2, false},      {"pause", vm_do_pause, 3, true},
-	{"reset", vm_do_reset, 3, true},  {"resume", vm_do_resume, 3, true},
-	{"send", vm_send, 0, true},       {"shutdown", vm_do_shutdown, 3, true},
-	{"start", vm_do_start, 3, true},  {"stats", vm_stats, 3, true},
-	{"stop", vm_do_stop, 3, true},
+	{"console", vm_console, 0, true},      {"create", vm_make, 0, false},
+	{"dump", vm_show_dump, 3, true},       {"info", vm_info, 3, true},
+	{"kill", vm_do_kill, 3, true},         {"list", vm_list, 2, false},
+	{"pause", vm_do_pause, 3, true},       {"reset", vm_do_reset, 3, true},
+	{"resume", vm_do_resume, 3, true},     {"send", vm_send, 0, true},
+	{"shutdown", vm_do_shutdown, 3, true}, {"start", vm_do_start, 3, true},
+	{"stats", vm_stats, 3, true},          {"stop", vm_do_stop, 3, true},
 };
 
 int cmd_vm(int argc, char **argv)

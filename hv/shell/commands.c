@@ -115,6 +115,17 @@ const struct shell_command shell_commands[] = {
 		.run = cmd_reboot,
 	},
 	{
+		.name = "switch",
+		.usage = "switch show | stats | capture PORT [SECONDS|stop]",
+		.brief = "the virtual switch between VMs: ports, counters, captures",
+		.help = "show     ports with their VM, address, offloads, and the stations behind them\n"
+			"stats    packets in and out, and what was dropped why\n"
+			"capture PORT [SECONDS]  records the newest packets of a port, for so long\n"
+			"capture PORT stop       ends that and prints a pcap file as base64\n",
+		.run = cmd_switch,
+		.complete = complete_switch,
+	},
+	{
 		.name = "timers",
 		.usage = "timers",
 		.brief = "running timers of every CPU",
@@ -154,12 +165,16 @@ const struct shell_command shell_commands[] = {
 		.usage = "vm list | create NAME memory=SIZE kernel=MODULE [OPTION...] | ACTION VM",
 		.brief = "makes, starts, stops and shows VMs",
 		.help = "create options: vcpus=N weight=N cap=PERCENT cmdline=\"...\" modules=A,B\n"
-			"start, pause, resume  what they say\n"
+			"  initrd=MODULE disk=\"MODULE ...\" nic=\"SWITCH ...\" log=on|off testdev=on|off\n"
+			"start, pause, resume, reset  what they say\n"
+			"shutdown  presses the power button: the guest may switch itself off\n"
 			"stop      stops for ever; info still shows the reason\n"
 			"kill      stops it, if it still runs, and gives its memory back\n"
 			"info      state, memory, vCPUs\n"
 			"stats     CPU time of every vCPU, faults, stalls\n"
-			"console   the newest 4 KiB that the guest wrote to its serial port\n"
+			"dump      registers, interrupts, stack and backtrace of every vCPU\n"
+			"console   this terminal at its serial port; Ctrl-] leaves\n"
+			"console VM --last LINES  the newest lines that it wrote there\n"
 			"send VM TEXT  types a line into that port\n",
 		.run = cmd_vm,
 		.complete = complete_vm,

@@ -22,8 +22,15 @@ shell_fn cmd_reboot, cmd_poweroff;
 /* cmd_panic.c */
 shell_fn cmd_panic;
 shell_complete_fn complete_panic;
+/* cmd_console.c, cmd_dump.c: of cmd_vm's */
+struct vm;
+int vm_console(struct vm *vm, int argc, char **argv);
+int vm_show_dump(struct vm *vm, int argc, char **argv);
 /* cmd_vm.c */
 shell_fn cmd_vm, cmd_exits, cmd_top;
 shell_complete_fn complete_vm, complete_exits;
+/* cmd_switch.c */
+shell_fn cmd_switch;
+shell_complete_fn complete_switch;
 
 #endif

@@ -21,14 +21,15 @@ static struct line line;
 static struct line_out out;
 static u64 looked_at; /* TSC when the last look at the keys ended; 0: there was none */
 static struct shell_times longest;
+static shell_session_fn *in_session; /* a command that goes on, or NULL */
 
-/* Prints what the editor wants printed; prompt: the prompt line stays the last one on the screen. */
-static void show(bool prompt)
+/* Prints what the editor wants printed; with_prompt: the prompt line stays the last one on the screen. */
+static void show(bool with_prompt)
 {
 	static struct line_out image;
 
 	image.n = 0;
-	if (prompt)
+	if (with_prompt)
 		line_image(&line, &image);
 	console_write_prompt(out.text, out.n, image.text, image.n);
 }
@@ -208,6 +209,17 @@ static void complete(bool list)
 	}
 }
 
+static void prompt(void)
+{
+	line_start(&line, &out);
+	show(true);
+}
+
+void shell_session(shell_session_fn *session)
+{
+	in_session = session;
+}
+
 /* Returns true when the key ended a line. */
 static bool take_key(int key)
 {
@@ -230,8 +242,8 @@ static bool take_key(int key)
 		show(false);
 		break;
 	}
-	line_start(&line, &out);
-	show(true);
+	if (in_session == NULL)
+		prompt();
 	return true;
 }
 
@@ -240,12 +252,19 @@ void shell_start(void)
 	looked_at = 0;
 	longest = (struct shell_times){0};
 	line_init(&line, SHELL_PROMPT);
-	line_start(&line, &out);
-	show(true);
+	in_session = NULL;
+	prompt();
 }
 
 static bool take_keys(void)
 {
+	if (in_session != NULL) {
+		if (in_session())
+			return false; /* guests are what it waits for */
+		in_session = NULL;
+		prompt();
+		return true;
+	}
 	for (u32 i = 0; i < KEYS_A_POLL; i++) {
 		int key = console_read();
 

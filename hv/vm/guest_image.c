@@ -22,6 +22,11 @@ const char *guest_protocol_name(enum guest_protocol protocol)
 	panic("boot protocol %u does not exist", (u32)protocol);
 }
 
+bool guest_image_is_mb1(const void *file, size_t len)
+{
+	return !linux_guest_is(file, len) && !pvh_guest_is(file, len) && mb1_guest_is(file, len);
+}
+
 static int detect(const struct loader *l, const struct guest_image_config *c,
 		  enum guest_protocol *protocol)
 {

@@ -31,6 +31,9 @@ struct guest_start {
 /* "Linux", "PVH", "Multiboot 1". */
 const char *guest_protocol_name(enum guest_protocol protocol);
 
+/* True when guest_image_load() would take it for a Multiboot 1 kernel. */
+bool guest_image_is_mb1(const void *file, size_t len);
+
 /*
  * Finds out what the file is and puts it, with all that belongs to it, into fresh guest memory, which reads
  * as zero; the regions of mem are the guest's memory map. -TERN_EINVAL (what is wrong with the file, or no

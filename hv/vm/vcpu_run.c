@@ -75,7 +75,6 @@ static bool ready(const struct virt_ops *ops, struct vcpu *vc)
 		return false;
 	}
 	__atomic_store_n(&vc->state, VCPU_RUNNABLE, __ATOMIC_RELEASE);
-	__atomic_or_fetch(&vc->kick, KICK_LOOK, __ATOMIC_RELAXED);
 	return true;
 }
 
@@ -118,10 +117,14 @@ bool vcpu_run_slice(void)
 		if (vm_running(vc->vm)) {
 			pcpu_self()->vcpu = vc;
 			ops->vcpu_load(vc);
+			/* Before the look at what it waits for: who kicks it from here on wakes it. */
+			__atomic_and_fetch(&vc->kick, ~KICK_LOOK, __ATOMIC_SEQ_CST);
 			if (__atomic_load_n(&vc->vm->work, __ATOMIC_RELAXED) != 0)
 				dev_work(vc->vm);
-			if (ready(ops, vc))
+			if (ready(ops, vc)) {
+				__atomic_or_fetch(&vc->kick, KICK_LOOK, __ATOMIC_RELAXED);
 				go_on = ops->vcpu_run(vc, until);
+			}
 			ops->vcpu_unload(vc);
 			pcpu_self()->vcpu = NULL;
 			if (!go_on && vc->wake_at != UINT64_MAX)

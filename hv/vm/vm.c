@@ -232,6 +232,7 @@ int vm_create(const struct vm_config *config, char *why, size_t why_size)
 	vm->vcpu_count = config->vcpus;
 	vm->weight = config->weight != 0 ? config->weight : SCHED_WEIGHT_DEFAULT;
 	vm->cap = config->cap;
+	vm->log_off = config->log_off;
 	bus_init(&vm->bus);
 	rc = vm_make_parts(ops, vm, config, why, why_size);
 	if (rc == 0)

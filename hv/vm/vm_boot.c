@@ -21,6 +21,8 @@ static void create(const struct config_vm *c)
 		.initrd = c->initrd[0] != '\0' ? c->initrd : NULL,
 		.disk_count = c->disk_count,
 		.nic_count = c->nic_count,
+		.log_off = !c->log_console,
+		.testdev = c->testdev,
 	};
 	struct vm_locked l;
 	char why[VM_REASON_MAX];

@@ -39,6 +39,11 @@ int vm_make_refuse(int err, char *why, size_t size, const char *fmt, ...)
 	return -err;
 }
 
+static const void *data_of(const struct boot_module *m)
+{
+	return phys_to_virt(hpa(m->base));
+}
+
 /* --- memory, vCPUs, devices --- */
 
 static void flush(void *owner)
@@ -91,16 +96,21 @@ static int add_vcpu(const struct virt_ops *ops, struct vm *vm, u32 index)
 	return 0;
 }
 
-static int add_devices(struct vm *vm)
+static int add_devices(struct vm *vm, bool testdev)
 {
 	static int (*const create[])(struct vm * vm, struct dev_bus * bus) = {
-		vpic_create, vioapic_create, vpit_create,    vrtc_create,
-		vpm_create,  vpci_create,    exitport_create};
+		vpic_create, vioapic_create, vpit_create, vrtc_create, vpm_create, vpci_create};
+	const struct boot_module *kernel = vm->boot->kernel;
 	struct virtio_device *ignored;
 	int rc = vuart_create(vm, &vm->bus, &vm->platform.uart);
 
 	for (u32 i = 0; rc == 0 && i < ARRAY_SIZE(create); i++)
 		rc = create[i](vm, &vm->bus);
+	/* Ports that a PC does not have are not for guests made for a PC. */
+	if (rc == 0 && (testdev || guest_image_is_mb1(data_of(kernel), kernel->len)))
+		rc = exitport_create(vm, &vm->bus);
+	if (rc == 0 && testdev)
+		rc = testdev_create(vm, &vm->bus);
 	if (rc == 0)
 		rc = virtio_balloon_create(vm, &vm->platform.balloon);
 	if (rc == 0)
@@ -110,12 +120,12 @@ static int add_devices(struct vm *vm)
 	return rc == -TERN_ENODEV ? 0 : rc; /* without RDRAND there is no virtio-rng */
 }
 
-static int add_hardware(const struct virt_ops *ops, struct vm *vm, u64 memory)
+static int add_hardware(const struct virt_ops *ops, struct vm *vm, const struct vm_config *c)
 {
 	int rc = gmem_create(&vm->mem, ops->npt_format(), flush, vm);
 
 	if (rc == 0)
-		rc = add_memory(vm, memory);
+		rc = add_memory(vm, c->memory);
 	if (rc == 0)
 		rc = ops->vm_create(vm);
 	if (rc != 0)
@@ -123,7 +133,7 @@ static int add_hardware(const struct virt_ops *ops, struct vm *vm, u64 memory)
 	vm->backend = true;
 	for (u32 i = 0; rc == 0 && i < vm->vcpu_count; i++)
 		rc = add_vcpu(ops, vm, i);
-	return rc == 0 ? add_devices(vm) : rc;
+	return rc == 0 ? add_devices(vm, c->testdev) : rc;
 }
 
 /* --- files --- */
@@ -179,7 +189,7 @@ int vm_make_parts(const struct virt_ops *ops, struct vm *vm, const struct vm_con
 	make_uuid(vm->boot->uuid, c->name);
 	rc = note_files(vm->boot, c, why, why_size);
 	if (rc == 0)
-		rc = add_hardware(ops, vm, c->memory);
+		rc = add_hardware(ops, vm, c);
 	return rc == 0 ? vm_virtio_add(vm, c, why, why_size) : rc;
 }
 
@@ -191,11 +201,6 @@ static int load_tables(struct vm *vm, char *why, size_t size)
 
 	memcpy(smbios.uuid, vm->boot->uuid, sizeof(smbios.uuid));
 	return rc == 0 ? smbios_guest_load(&vm->mem, &smbios, why, size) : rc;
-}
-
-static const void *data_of(const struct boot_module *m)
-{
-	return phys_to_virt(hpa(m->base));
 }
 
 static int load_kernel(struct vm *vm, struct guest_start *start, char *why, size_t size)

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* A VM's disks, as its configuration has them: words, of which the first names what it is. */
+/* A VM's disks and network interfaces, as its configuration has them: words, the first of which names the
+ * image or the switch. */
 #include "vm_make.h"
 
 #include <tern/arch.h>
 #include <tern/boot_info.h>
 #include <tern/err.h>
 #include <tern/lib.h>
+#include <tern/config.h>
 #include <tern/virtio_blk.h>
+#include <tern/virtio_net.h>
 
-#define WORD_MAX 64u
-#define NO_IMAGE "none"
+#define WORD_MAX  64u
+#define NO_IMAGE  "none"
+#define MAC_KEY   "mac="
+#define MAC_BYTES 6u
+#define MAC_GROUP 1u /* of the first byte: not one station's */
 
 /* Copies the next word and moves on. False: there is none, or it is too long. */
 static bool next_word(const char **text, char word[WORD_MAX])
@@ -74,11 +80,74 @@ static int add_disk(struct vm *vm, const char *text, char *why, size_t size)
 	return rc;
 }
 
+static bool hex_digit(char c, u8 *out)
+{
+	if (c >= '0' && c <= '9')
+		*out = (u8)(c - '0');
+	else if (c >= 'a' && c <= 'f')
+		*out = (u8)(c - 'a' + 10);
+	else if (c >= 'A' && c <= 'F')
+		*out = (u8)(c - 'A' + 10);
+	else
+		return false;
+	return true;
+}
+
+/* XX:XX:XX:XX:XX:XX of one station. */
+static bool mac_of(const char *text, u8 mac[MAC_BYTES])
+{
+	for (u32 i = 0; i < MAC_BYTES; i++, text += 3) {
+		u8 high, low;
+
+		if (!hex_digit(text[0], &high) || !hex_digit(text[1], &low) ||
+		    text[2] != (i + 1 < MAC_BYTES ? ':' : '\0'))
+			return false;
+		mac[i] = (u8)(high << 4 | low);
+	}
+	return (mac[0] & MAC_GROUP) == 0;
+}
+
+static int add_nic(struct vm *vm, u32 index, const char *text, char *why, size_t size)
+{
+	struct virtio_net_nic c = {.index = index, .node = config_get()->name};
+	char name[WORD_MAX], word[WORD_MAX];
+	const char *rest = text;
+	u8 mac[MAC_BYTES];
+	int rc;
+
+	if (!next_word(&rest, name))
+		return vm_make_refuse(TERN_EINVAL, why, size, "nic '%s': it names no switch", text);
+	c.sw = name;
+	while (next_word(&rest, word)) {
+		if (strcmp(word, "locked") == 0) {
+			c.locked = true;
+		} else if (str_starts(word, MAC_KEY) && mac_of(word + strlen(MAC_KEY), mac)) {
+			c.mac = mac;
+		} else {
+			return vm_make_refuse(TERN_EINVAL, why, size,
+					      "nic '%s': '%s' is neither " MAC_KEY
+					      "XX:XX:XX:XX:XX:XX nor locked",
+					      text, word);
+		}
+	}
+	rc = virtio_net_create(vm, &c, NULL);
+	if (rc == -TERN_ENOENT)
+		return vm_make_refuse(TERN_ENOENT, why, size,
+				      "nic '%s': there is no switch '%s'; 'switch show' lists them",
+				      text, name);
+	if (rc == -TERN_EEXIST)
+		return vm_make_refuse(TERN_EEXIST, why, size,
+				      "nic '%s': another interface has that address", text);
+	return rc;
+}
+
 int vm_virtio_add(struct vm *vm, const struct vm_config *c, char *why, size_t why_size)
 {
 	int rc = 0;
 
 	for (u32 i = 0; rc == 0 && i < c->disk_count; i++)
 		rc = add_disk(vm, c->disks[i], why, why_size);
+	for (u32 i = 0; rc == 0 && i < c->nic_count; i++)
+		rc = add_nic(vm, i, c->nics[i], why, why_size);
 	return rc;
 }

@@ -33,8 +33,10 @@ struct config_vm {
 	u32 disk_count;
 	char nics[CONFIG_VM_NICS][CONFIG_VM_FILE_MAX];
 	u32 nic_count;
-	bool autostart; /* default true */
-	u32 line;       /* of the table's header */
+	bool log_console; /* default true: lines of its console go to the log */
+	bool testdev;     /* default false; see struct vm_config */
+	bool autostart;   /* default true */
+	u32 line;         /* of the table's header */
 };
 
 struct config {

@@ -33,6 +33,11 @@ const struct console *console_get(u32 index);
  * bytes is cut and ends in "...". */
 void console_write(const char *text, size_t n);
 void console_printf(const char *fmt, ...) PRINTF(1, 2);
+/* As console_write(), byte for byte: '\n' stays what it is. */
+void console_write_raw(const char *text, size_t n);
+/* While true, log lines do not reach the consoles with .shell set, but in a panic. Returns how many did not since the
+ * last call. */
+u64 console_hold_log(bool hold);
 
 /*
  * What the line editor prints: n bytes as console_write(), and from now on the last line of the

@@ -73,20 +73,28 @@ void bus_destroy(struct dev_bus *bus);
 
 /*
  * The port where a bare guest ends itself (hv/dev/exitport.c): writing a code there stops the VM with
- * "exit code N" as its reason. -TERN_ENOMEM, and the errors of bus_add().
+ * "exit code N" as its reason. Multiboot 1 kernels have it, and VMs with test devices. -TERN_ENOMEM, and the errors
+ * of bus_add().
  */
 #define EXITPORT_BASE 0xf4u
 #define EXITPORT_LEN  4u
 MUST_CHECK int exitport_create(struct vm *vm, struct dev_bus *bus);
 
 /*
- * A 16550 at line IRQ_UART (hv/dev/vuart.c), which a VM without a chipset does not have. Lines of output
- * go to the log as "[vm NAME] text", as many a second as a serial console can show; all output goes to a
- * ring of VUART_RING bytes. Errors as above.
+ * What QEMU's pc-testdev has, for test payloads (hv/dev/testdev.c): ports E0h to E3h read back what was written, E4h
+ * takes a flush, a write to port 2000h + n sets interrupt line n (n < 24) to whether the value is 0, and 64 KiB at
+ * FF000000h keep what is written. Errors as above.
+ */
+MUST_CHECK int testdev_create(struct vm *vm, struct dev_bus *bus);
+
+/*
+ * A 16550 at line IRQ_UART (hv/dev/vuart.c), which a VM without a chipset does not have. The newest VUART_RING
+ * bytes of output are kept. Lines of output go to the log as "[vm NAME] text", as many a second as a serial console
+ * can show, unless vm->log_off. Errors as above.
  */
 #define VUART_BASE 0x3f8u
 #define VUART_LEN  8u
-#define VUART_RING 4096u
+#define VUART_RING 65536u
 MUST_CHECK int vuart_create(struct vm *vm, struct dev_bus *bus, struct device **out);
 /* Adds output as if the guest had written it to the port. The bus lock is held. */
 void vuart_output_locked(struct device *d, const char *text, size_t n);
@@ -95,8 +103,12 @@ void vuart_output_locked(struct device *d, const char *text, size_t n);
 void vuart_output(struct device *d, const char *text, size_t n);
 /* Gives the guest bytes to read; returns how many had room. */
 size_t vuart_input(struct device *d, const char *text, size_t n);
-/* Copies the newest output, oldest byte first, at most max; returns how much; *lost: bytes of output
- * that the ring has lost. */
-size_t vuart_read_ring(struct device *d, char *out, size_t max, u64 *lost);
+/* While somebody watches the output itself, its lines do not go to the log. */
+void vuart_watch(struct device *d, bool watched);
+/* Bytes of output since the VM was made. */
+u64 vuart_written(struct device *d);
+/* Copies output from byte number *at on, at most max bytes; returns how many, and *at is the next. Of what is not
+ * kept any more nothing: *at moves up to the oldest byte that is. */
+size_t vuart_read(struct device *d, u64 *at, char *out, size_t max);
 
 #endif

@@ -12,6 +12,7 @@
 enum lock_rank {
 	RANK_SHELL = 5,
 	RANK_BUS = 8,
+	RANK_SWITCH = 9,
 	RANK_VM = 10,
 	RANK_SCHED = 15,
 	RANK_GMEM = 20,

@@ -8,7 +8,7 @@
 
 #include <tern/types.h>
 
-#define SHELL_ARGS_MAX 16u
+#define SHELL_ARGS_MAX 24u
 #define SHELL_PROMPT   "tern> "
 
 /* argv[0] is the command. Returns 0; or -TERN_EINVAL: the shell then prints the usage line. */
@@ -30,9 +30,17 @@ struct shell_command {
 extern const struct shell_command shell_commands[];
 extern const u32 shell_command_count;
 
+/*
+ * A command that is not over when it returns: from then on session is called at every shell_poll(), in place of the
+ * line editor, reads the keys and prints what it wants, until it returns false. It does not block either.
+ */
+typedef bool shell_session_fn(void);
+void shell_session(shell_session_fn *session);
+
 /* Prints the first prompt. Boot CPU, thread context. */
 void shell_start(void);
-/* Returns true when it did something. Boot CPU, thread context, no lock held. */
+/* Returns true when it should be called again before this CPU does anything else. Boot CPU, thread context, no lock
+ * held. */
 bool shell_poll(void);
 
 /* The longest since boot, in TSC ticks. A line is answered no later than both together after it came. */

@@ -29,7 +29,7 @@ struct toml_value {
 
 struct toml_error {
 	u32 line, col;
-	char text[160]; /* what was expected and what was found, one line, no newline */
+	char text[256]; /* what was expected and what was found, one line, no newline */
 };
 
 /*

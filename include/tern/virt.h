@@ -171,6 +171,13 @@ struct mmio_insn {
 };
 MUST_CHECK int arch_mmio(struct vcpu *vc, gpa_t gpa, bool write, struct mmio_insn *insn);
 
+/*
+ * Copies len bytes that the guest's kernel would find at a linear address, by the page tables of the loaded vCPU. Reads
+ * what it may not read itself just now (SMAP), and injects nothing. IRQs off. 0; -TERN_EFAULT: not mapped, or no memory;
+ * -TERN_EAGAIN, -TERN_EBUSY as guest_walk(). buf is undefined then.
+ */
+MUST_CHECK int arch_guest_read_linear(struct vcpu *vc, u64 linear, void *buf, u32 len);
+
 /* What guards against leaks through the CPU at guest entry and exit, for people: "VERW, IBPB, RSB fill",
  * "none needed", "off (mitigations=off)". Returns buf. Once a CPU is enabled. */
 const char *virt_mitigations(char *buf, size_t size);

@@ -17,7 +17,7 @@
 #define VIRTIO_QUEUES_MAX    8u
 #define VIRTIO_QUEUE_SIZE    256u       /* what models use if they have no reason for another */
 #define VIRTIO_QUEUE_MAX     1024u      /* largest; a power of two, as all sizes */
-#define VIRTIO_IN_FLIGHT_MAX 32u        /* chains of one queue popped and not yet flushed */
+#define VIRTIO_IN_FLIGHT_MAX 64u        /* chains of one queue popped and not yet flushed */
 #define VIRTIO_SEGMENTS_MAX  130u       /* 128 of data, a header, a status */
 #define VIRTIO_CHAIN_MAX     (1u << 30) /* bytes of one chain */
 #define VIRTIO_BATCH         64u /* chains to handle in one call, then virtio_request_work() */
@@ -59,7 +59,7 @@ struct virtio_device {
 	void *config; /* (m) device configuration, config_size bytes in the model's memory */
 
 	u64 features;           /* what was negotiated; 0 before FEATURES_OK */
-	struct virtio_pci *pci; /* the transport's state and the queues: one page */
+	struct virtio_pci *pci; /* the transport's state and the queues: a block of two pages */
 };
 
 /* --- life --- */
@@ -99,6 +99,8 @@ struct virtio_chain {
 };
 
 struct virtio_queue *virtio_queue(struct virtio_device *v, u32 index);
+/* How many chains the driver can have made available at most. */
+u32 virtio_queue_size(const struct virtio_queue *q);
 /*
  * Takes the next chain that the driver made available. 1: it is in *c; 0: there is none, and the driver
  * will notify when there is; -TERN_EAGAIN: memory cannot be backed now, or VIRTIO_IN_FLIGHT_MAX chains are

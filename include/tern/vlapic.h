@@ -47,6 +47,14 @@ void vlapic_destroy(struct vcpu *vc);
 /* The page of registers. */
 hpa_t vlapic_page(const struct vcpu *vc);
 
+/* For people: vectors that wait (posted ones too) and that are in service, bit v % 64 of word v / 64. Nothing runs. */
+struct vlapic_view {
+	bool present, enabled; /* by IA32_APIC_BASE; and by software */
+	u8 tpr;
+	u64 irr[4], isr[4];
+};
+void vlapic_view(const struct vcpu *vc, struct vlapic_view *out);
+
 /* --- any CPU, any context but NMI; at most the bus lock is held --- */
 /* To all vCPUs that m addresses; one with a vector below 16 is dropped (SDM vol. 3A 11.5.2). Wakes and
  * kicks them. Takes no lock above RANK_BUS itself but those of vcpu_kick(). */

@@ -13,6 +13,7 @@
 #include <tern/sched.h>
 #include <tern/types.h>
 #include <tern/virt.h>
+#include <tern/vlapic.h>
 
 #define VMS_MAX          64u
 #define VCPUS_PER_VM_MAX 64u
@@ -119,6 +120,7 @@ struct vm {
 	struct vm_boot *boot;       /* (c) what vm_make_load() loads, hv/vm/vm_make.c */
 	bool reset_wanted;          /* (v) stopped to begin anew */
 	void *arch;                 /* (c) the backend's */
+	bool log_off;               /* (c) output of its 16550 does not go to the log */
 };
 
 /* What a new VM shall be; strings are copied. */
@@ -139,6 +141,8 @@ struct vm_config {
 	/* Words: name of the switch; then "mac=XX:XX:XX:XX:XX:XX". */
 	const char *nics[VM_NICS_MAX];
 	u32 nic_count;
+	bool log_off; /* see struct vm */
+	bool testdev; /* test devices: hv/dev/testdev.c */
 };
 
 /*
@@ -166,6 +170,23 @@ MUST_CHECK int vm_reset(struct vm_locked l, const char *reason);
 /* Stops it if need be. Returns at once; memory is scrubbed in idle time. The name is free again when
  * that is done. */
 MUST_CHECK int vm_destroy(struct vm_locked l);
+/*
+ * What a vCPU is at, for people. A VM that runs is paused meanwhile, some microseconds; reading its memory may set
+ * accessed bits in its page tables. -TERN_EBUSY: a CPU does not let go of a vCPU. No lock is held.
+ */
+#define VCPU_DUMP_STACK  16u
+#define VCPU_DUMP_FRAMES 16u
+struct vcpu_dump {
+	enum vcpu_state state;
+	u64 regs[REG_COUNT];
+	struct vcpu_seg segs[SEG_COUNT];
+	struct vlapic_view lapic;
+	u32 word; /* bytes of a word of its stack: 2, 4 or 8 */
+	u32 stack_count, frame_count;
+	u64 stack[VCPU_DUMP_STACK];   /* from RSP up, as much as could be read */
+	u64 frames[VCPU_DUMP_FRAMES]; /* RIP, then where frame pointers say that it returns to */
+};
+MUST_CHECK int vm_dump(struct vm *vm, u32 index, struct vcpu_dump *out);
 /* The i-th VM in use, or NULL. */
 struct vm *vm_get(u32 index);
 /* By name or decimal id, or NULL. */

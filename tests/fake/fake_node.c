@@ -299,3 +299,13 @@ const char *complete_exits(int arg, u32 i)
 {
 	return complete_vm(arg, i);
 }
+
+int cmd_switch(int argc, char **argv)
+{
+	return cmd_vm(argc, argv);
+}
+
+const char *complete_switch(int arg, u32 i)
+{
+	return complete_exits(arg, i);
+}

@@ -226,6 +226,13 @@ int arch_mmio(struct vcpu *vc, gpa_t gpa, bool write, struct mmio_insn *insn)
 	return 0;
 }
 
+/* Linear addresses are physical ones. */
+int arch_guest_read_linear(struct vcpu *vc, u64 linear, void *buf, u32 len)
+{
+	loaded(vc);
+	return gmem_read(&vc->vm->mem, gpa(linear), buf, len);
+}
+
 /* --- the node --- */
 
 const struct boot_info *boot_info_get(void)
@@ -338,6 +345,12 @@ void vlapic_reset(struct vcpu *vc, bool init)
 {
 	(void)vc;
 	(void)init;
+}
+
+void vlapic_view(const struct vcpu *vc, struct vlapic_view *out)
+{
+	(void)vc;
+	*out = (struct vlapic_view){.present = true, .irr = {0, 1}, .isr = {1ull << 63}};
 }
 
 bool vlapic_wakes(struct vcpu *vc)

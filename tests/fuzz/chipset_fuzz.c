@@ -163,7 +163,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	ready = true;
 	input = data;
 	left = size;
-	fake_frames_reset(16);
+	fake_frames_reset(64);
 	fake_tsc_step = 0;
 	fake_tsc_hz = hz[take(1) % ARRAY_SIZE(hz)];
 	fake_tsc = 10 * fake_tsc_hz;

@@ -109,7 +109,7 @@ def check_shares(row, out):
 def test_the_guest_itself(name):
     """In QEMU without Tern: what a guest expects is what a PC does."""
     r = subprocess.run(["qemu-system-x86_64", "-nodefaults", "-cpu", "max", "-accel", "tcg",
-                        "-m", "128", "-kernel", GUESTS / name, "-device",
+                        "-m", "128", "-smp", "2", "-kernel", GUESTS / name, "-device",
                         "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", "stdio", "-display",
                         "none", "-no-reboot"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        text=True, errors="replace", timeout=120, check=False)

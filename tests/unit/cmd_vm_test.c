@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: $(NODE) hv/shell/cmd_vm.c */
+/* links: $(NODE) hv/shell/cmd_vm.c hv/shell/cmd_console.c hv/shell/cmd_dump.c hv/shell/guest_text.c */
 /* The shell's commands about VMs, word for word, on a node whose guests are scripts. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #include <tests/fake/fake_host.h>
 #include <tests/fake/fake_virt.h>
 
-static char said[8192];
+static char said[65536];
 
 void console_write(const char *text, size_t n)
 {
@@ -31,6 +31,30 @@ void console_printf(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(said + at, sizeof(said) - at, fmt, ap);
 	va_end(ap);
+}
+
+/* tests/unit/vm_console_test.c has the session itself. */
+static shell_session_fn *session;
+
+void console_write_raw(const char *text, size_t n)
+{
+	console_write(text, n);
+}
+
+u64 console_hold_log(bool hold)
+{
+	(void)hold;
+	return 0;
+}
+
+int console_read(void)
+{
+	return -1;
+}
+
+void shell_session(shell_session_fn *fn)
+{
+	session = fn;
 }
 
 /* Runs a command of words without quotes. */
@@ -85,7 +109,8 @@ static void test_life(void **state)
 	says("vm stats web", "vCPU 0: ");
 	says("vm stats web", "1 exits");
 	says("vm send web hello", "");
-	says("vm console web", "\n");
+	says("vm console web --last 5", "");
+	assert_string_equal(said, "");
 	says("vm pause web", "");
 	says("vm resume web", "");
 	assert_int_equal(command(cmd_exits, "exits web"), 0);
@@ -113,7 +138,12 @@ static void test_wrong(void **state)
 		"vm create a",
 		"vm create a memory=1MiB",
 		"vm create a memory=x kernel=guest",
-		"vm create a memory=1MiB kernel=guest disk=1",
+		"vm create a memory=1MiB kernel=guest disks=1",
+		"vm create a memory=1MiB kernel=guest disk=",
+		"vm create a memory=1MiB kernel=guest disk=1 disk=2 disk=3 disk=4 disk=5",
+		"vm create a memory=1MiB kernel=guest nic=1 nic=2 nic=3 nic=4 nic=5",
+		"vm create a memory=1MiB kernel=guest log=no",
+		"vm create a memory=1MiB kernel=guest testdev=1",
 		"vm create a memory=1MiB kernel=guest x",
 		"vm create a memory=1MiB kernel=guest weight=0",
 		"vm create a memory=1MiB kernel=guest modules=a,,b",
@@ -127,6 +157,13 @@ static void test_wrong(void **state)
 	assert_int_equal(command(cmd_top, "top x"), -TERN_EINVAL);
 	says("vm create a memory=1MiB kernel=none",
 	     "a: not created: there is no boot module 'none'");
+	fake_vm("b", 1, 0, 0);
+	assert_int_equal(command(cmd_vm, "vm console b --last"), -TERN_EINVAL);
+	assert_int_equal(command(cmd_vm, "vm console b --last x"), -TERN_EINVAL);
+	assert_int_equal(command(cmd_vm, "vm console b --first 1"), -TERN_EINVAL);
+	assert_int_equal(command(cmd_vm, "vm dump b 1"), -TERN_EINVAL);
+	assert_null(session);
+	fake_vm_end();
 	says("vm start nobody", "there is no VM 'nobody'");
 	assert_null(vm_get(0));
 }
@@ -138,7 +175,210 @@ static void test_console_is_clean(void **state)
 
 	(void)state;
 	vuart_output(vm->platform.uart, "x\x1b[2J\xffy\n", 8);
-	says("vm console a", "x?[2J?y\n");
+	says("vm console a --last 1", "x?[2J?y\n");
+}
+
+static void last(struct vm *vm, const char *words, const char *want)
+{
+	(void)vm;
+	assert_int_equal(command(cmd_vm, words), 0);
+	assert_string_equal(said, want);
+}
+
+static void test_last_lines(void **state)
+{
+	struct vm *vm = fake_vm("a", 1, 0, 0);
+	struct device *uart = vm->platform.uart;
+
+	(void)state;
+	last(vm, "vm console a --last 3", "");
+	vuart_output(uart, "one\r\ntwo\r\n\r\nfour", 16);
+	last(vm, "vm console a --last 0", "");
+	last(vm, "vm console a --last 1", "four\n");
+	last(vm, "vm console a --last 2", "\nfour\n");
+	last(vm, "vm console a --last 3", "two\n\nfour\n");
+	last(vm, "vm console a --last 99", "one\ntwo\n\nfour\n");
+	vuart_output(uart, "\n", 1);
+	last(vm, "vm console a --last 1", "four\n");
+	/* More than is kept: 12 bytes a line. */
+	for (u32 i = 0; i < 10000; i++) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "line %05u\r\n", i);
+		vuart_output(uart, text, 12);
+	}
+	last(vm, "vm console a --last 2", "line 09998\nline 09999\n");
+	assert_int_equal(command(cmd_vm, "vm console a --last 99999"), 0);
+	assert_int_equal(strlen(said), VUART_RING / 12 * 11 + 3);
+	assert_string_equal(said + strlen(said) - 11, "line 09999\n");
+}
+
+/* --- vm dump --- */
+
+#define STACK 0x8000u
+
+/* Two frames: the second returns to 0x2222 and is the last. */
+static void put_frames(struct vm *vm, u32 word)
+{
+	static const u64 frames[] = {STACK + 0x20, 0x1111, 7, 8, 0, 0x2222};
+
+	for (u32 i = 0; i < ARRAY_SIZE(frames); i++)
+		assert_int_equal(gmem_write(&vm->mem, gpa(STACK + i * word), &frames[i], word), 0);
+}
+
+static void test_dump(void **state)
+{
+	struct vm *vm;
+	struct fake_vcpu *f;
+
+	(void)state;
+	says("vm create a memory=2MiB kernel=guest vcpus=2", "");
+	vm = vm_find("a");
+	f = fake_vcpu(vm->vcpus[0]);
+	put_frames(vm, 8);
+	f->regs[REG_RSP] = f->regs[REG_RBP] = STACK;
+	f->regs[REG_RIP] = 0xffffffff81000000;
+	f->regs[REG_PDPTE3] = 0x77;
+	f->regs[REG_EFER] = 0x500;
+	f->segs[SEG_CS] = (struct vcpu_seg){.selector = 0x10, .limit = 0xffffffff, .attr = 0xa09b};
+	f->segs[SEG_SS] = (struct vcpu_seg){.base = 0x100000}; /* means nothing here */
+	says("vm dump a", "a: created\nvCPU 0: off, CPU 0\n");
+	assert_non_null(strstr(said, "  RIP  ffffffff81000000  RFL"));
+	assert_non_null(strstr(said, "  PDP3 0000000000000077\n"));
+	assert_non_null(strstr(said, "  CS   0010 base 0000000000000000 limit ffffffff "
+				     "attributes 0a09b\n"));
+	assert_non_null(strstr(said, "local APIC: disabled by software, TPR 00, IRR 0x40, "
+				     "ISR 0x3f\n"));
+	assert_non_null(strstr(said, "  stack:\n  0000000000008020  0000000000001111  "
+				     "0000000000000007  0000000000000008\n"));
+	assert_non_null(strstr(said, "  backtrace:\n  ffffffff81000000  0000000000001111  "
+				     "0000000000002222\n"));
+	assert_non_null(strstr(said, "vCPU 1: off"));
+	assert_false(f->loaded);
+	/* The top of memory ends the stack. */
+	f->regs[REG_RSP] = MiB(2) + KiB(384) - 8;
+	f->regs[REG_RBP] = 4;
+	says("vm dump a", "  stack:\n  0000000000000000\n  backtrace:\n  ffffffff81000000\n");
+	f->regs[REG_RSP] = GiB(8);
+	says("vm dump a", "  stack: not readable\n");
+}
+
+/* Without 64-bit mode words are short, and SS has a base. */
+static void test_dump_of_other_modes(void **state)
+{
+	struct vm *vm;
+	struct fake_vcpu *f;
+
+	(void)state;
+	says("vm create a memory=2MiB kernel=guest", "");
+	vm = vm_find("a");
+	f = fake_vcpu(vm->vcpus[0]);
+	put_frames(vm, 4);
+	f->segs[SEG_CS] = (struct vcpu_seg){.attr = 0x409b};
+	f->segs[SEG_SS] = (struct vcpu_seg){.base = STACK - 0x100};
+	f->regs[REG_RSP] = f->regs[REG_RBP] = 0x100;
+	f->regs[REG_RIP] = 0x1234;
+	says("vm dump a", "  stack:\n  00008020  00001111  00000007  00000008\n");
+	assert_non_null(strstr(said, "  backtrace:\n  00001234  00001111\n"));
+	f->segs[SEG_CS].attr = 0x9b;
+	says("vm dump a", "  stack:\n  8020  0000  1111  0000\n");
+	assert_non_null(strstr(said, "  backtrace:\n  1234\n"));
+}
+
+/* Frames that point at each other end, as do those without end. */
+static void test_dump_of_endless_frames(void **state)
+{
+	struct vm *vm;
+	struct fake_vcpu *f;
+	struct vcpu_dump d;
+
+	(void)state;
+	says("vm create a memory=2MiB kernel=guest", "");
+	vm = vm_find("a");
+	f = fake_vcpu(vm->vcpus[0]);
+	f->regs[REG_EFER] = 0x400;
+	f->segs[SEG_CS].attr = 0x2000;
+	f->regs[REG_RBP] = STACK;
+	for (u64 i = 0; i < 100; i++) {
+		u64 frame[2] = {STACK + (i + 1) * 16, 0x1000 + i};
+
+		assert_int_equal(gmem_write(&vm->mem, gpa(STACK + i * 16), frame, 16), 0);
+	}
+	assert_int_equal(vm_dump(vm, 0, &d), 0);
+	assert_int_equal(d.frame_count, 16);
+	assert_int_equal(d.frames[15], 0x1000 + 14);
+	assert_int_equal(gmem_write(&vm->mem, gpa(STACK), &(u64){STACK}, 8), 0);
+	assert_int_equal(vm_dump(vm, 0, &d), 0);
+	assert_int_equal(d.frame_count, 2);
+}
+
+/* CPU 1 runs a vCPU until it is told to leave; without that, it never does. */
+static u32 dump_cpu_leaves;
+
+static void other_cpu(void)
+{
+	if (dump_cpu_leaves == 0 || --dump_cpu_leaves != 0)
+		return;
+	(void)arch_irq_off();
+	fake_cpu_set(1);
+	sched_put(vm_get(0)->vcpus[0], false);
+	fake_cpu_set(0);
+	arch_irq_on();
+}
+
+static void test_dump_of_a_running_vm(void **state)
+{
+	struct vcpu_dump d;
+	struct vm *vm;
+	u64 until;
+
+	(void)state;
+	fake_node_start(2, 4096);
+	vm = fake_vm("a", 1, 0, 0);
+	/* In a queue: it is out of it, and in again. */
+	assert_int_equal(vm_dump(vm, 0, &d), 0);
+	assert_int_equal(d.state, VCPU_RUNNABLE);
+	assert_int_equal(vm->state, VM_RUNNING);
+	assert_true(vm->vcpus[0]->sched.queued);
+	/* On another CPU. */
+	(void)arch_irq_off();
+	fake_cpu_set(1);
+	assert_ptr_equal(sched_pick(&until), vm->vcpus[0]);
+	fake_cpu_set(0);
+	arch_irq_on();
+	dump_cpu_leaves = 0;
+	fake_relaxed = other_cpu;
+	says("vm dump a", "vCPU 0: its CPU does not let go of it\n");
+	assert_int_equal(vm->state, VM_RUNNING);
+	assert_true(vm->vcpus[0]->kick & KICK_LEAVE);
+	dump_cpu_leaves = 3;
+	assert_int_equal(vm_dump(vm, 0, &d), 0);
+	assert_int_equal(vm->state, VM_RUNNING);
+	assert_true(vm->vcpus[0]->sched.queued);
+	/* One that is paused stays so. */
+	says("vm pause a", "");
+	assert_int_equal(vm_dump(vm, 0, &d), 0);
+	assert_int_equal(vm->state, VM_PAUSED);
+	fake_relaxed = NULL;
+}
+
+/* What "vm create" makes of its words. */
+static void test_create_options(void **state)
+{
+	struct vm *vm;
+
+	(void)state;
+	says("vm create a memory=2MiB kernel=guest log=off testdev=on", "");
+	vm = vm_find("a");
+	assert_non_null(vm);
+	assert_true(vm->log_off);
+	bus_write(&vm->bus, DEV_PORT, 0xe0, 1, 0x5a, NULL);
+	assert_int_equal(bus_in(&vm->bus, 0xe0, 1), 0x5a);
+	says("vm create b memory=2MiB kernel=guest log=on testdev=off", "");
+	vm = vm_find("b");
+	assert_non_null(vm);
+	assert_false(vm->log_off);
+	assert_int_equal(bus_in(&vm->bus, 0xe0, 1), 0xff);
 }
 
 static void test_complete(void **state)
@@ -146,8 +386,9 @@ static void test_complete(void **state)
 	(void)state;
 	fake_vm("a", 1, 0, 0);
 	assert_string_equal(complete_vm(1, 0), "console");
-	assert_string_equal(complete_vm(1, 12), "stop");
-	assert_null(complete_vm(1, 13));
+	assert_string_equal(complete_vm(1, 2), "dump");
+	assert_string_equal(complete_vm(1, 13), "stop");
+	assert_null(complete_vm(1, 14));
 	assert_string_equal(complete_vm(2, 0), "a");
 	assert_null(complete_vm(2, 1));
 	assert_null(complete_vm(3, 0));
@@ -160,6 +401,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_life, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wrong, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_console_is_clean, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_last_lines, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dump, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dump_of_other_modes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dump_of_endless_frames, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dump_of_a_running_vm, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_create_options, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_complete, setup, teardown),
 	};
 

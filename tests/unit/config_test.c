@@ -435,6 +435,11 @@ static void test_vms(UNUSED void **state)
 				    "kernel = \"guest.elf\"\n"
 				    "modules = [\"a\", \"b c\"]\n"
 				    "cmdline = \"x y\"\n"
+				    "initrd = 'initrd.img'\n"
+				    "disks = ['root.img size=4GiB', 'none size=1GiB ro']\n"
+				    "nics = ['default mac=02:00:00:00:00:01']\n"
+				    "log_console = false\n"
+				    "testdev = true\n"
 				    "autostart = false\n");
 
 	assert_int_equal(c.vm_count, 2);
@@ -444,11 +449,23 @@ static void test_vms(UNUSED void **state)
 	assert_int_equal(c.vms[0].weight, 256);
 	assert_int_equal(c.vms[0].cap, 0);
 	assert_true(c.vms[0].autostart);
+	assert_true(c.vms[0].log_console);
+	assert_false(c.vms[0].testdev);
+	assert_string_equal(c.vms[0].initrd, "");
+	assert_int_equal(c.vms[0].disk_count + c.vms[0].nic_count, 0);
 	assert_string_equal(c.vms[1].name, "db-1");
 	assert_int_equal(c.vms[1].vcpus, 4);
 	assert_int_equal(c.vms[1].module_count, 2);
 	assert_string_equal(c.vms[1].modules[1], "b c");
 	assert_string_equal(c.vms[1].cmdline, "x y");
+	assert_string_equal(c.vms[1].initrd, "initrd.img");
+	assert_int_equal(c.vms[1].disk_count, 2);
+	assert_string_equal(c.vms[1].disks[0], "root.img size=4GiB");
+	assert_string_equal(c.vms[1].disks[1], "none size=1GiB ro");
+	assert_int_equal(c.vms[1].nic_count, 1);
+	assert_string_equal(c.vms[1].nics[0], "default mac=02:00:00:00:00:01");
+	assert_false(c.vms[1].log_console);
+	assert_true(c.vms[1].testdev);
 	assert_false(c.vms[1].autostart);
 }
 
@@ -465,7 +482,21 @@ static void test_bad_vms(UNUSED void **state)
 		"vm.a.memory: expected a size such as \"512MiB\", 64 KiB or more, a multiple of 4 KiB");
 	read_bad("[vm.a]\ndisk = 1\n", 2, 1,
 		 "unknown key disk in [vm.a]; known are memory, vcpus, weight, cap, kernel, "
-		 "modules, initrd, disks, nics, cmdline, autostart");
+		 "modules, initrd, disks, nics, cmdline, log_console, testdev, autostart");
+	read_bad("[vm.a]\ninitrd = \"\"\n", 2, 10, "vm.a.initrd: expected a boot module's name");
+	read_bad("[vm.a]\ndisks = \"root.img\"\n", 2, 9,
+		 "vm.a.disks: expected an array of at most 4 strings such as "
+		 "\"root.img size=4GiB ro\", found a string");
+	read_bad("[vm.a]\ndisks = ['1', '2', '3', '4', '5']\n", 2, 9,
+		 "vm.a.disks: expected an array of at most 4 strings such as "
+		 "\"root.img size=4GiB ro\"");
+	read_bad("[vm.a]\nnics = ['']\n", 2, 8,
+		 "vm.a.nics: expected an array of at most 4 strings such as "
+		 "\"default mac=02:00:00:00:00:01\"");
+	read_bad("[vm.a]\nlog_console = 'no'\n", 2, 15,
+		 "vm.a.log_console: expected true or false, found a string");
+	read_bad("[vm.a]\ntestdev = 1\n", 2, 11,
+		 "vm.a.testdev: expected true or false, found an integer");
 	for (u32 i = 0; i < 5; i++)
 		p += sprintf(p, "[vm.v%u]\nmemory = \"1MiB\"\nkernel = \"k\"\n", i);
 	sprintf(p, "[vm.a234567890123456789012345678901x]\n");

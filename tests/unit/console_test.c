@@ -182,6 +182,28 @@ static void test_panic(void **state)
 	assert_string_equal(terminal_row(&term, 1), "");
 }
 
+/* A session has the terminal: lines of the log go elsewhere, and are counted. */
+static void test_log_is_held(void **state)
+{
+	(void)state;
+	terminal_reset(&term);
+	console_write_prompt("\n", 1, NULL, 0);
+	plain_len = 0;
+	assert_int_equal(console_hold_log(true), 0);
+	console_write_log("one\n", 4);
+	console_write_log("pie", 3);
+	console_write_log("ce\n", 3);
+	assert_string_equal(plain, "one\npiece\n");
+	assert_string_equal(terminal_row(&term, 1), "");
+	console_write_raw("ab\nc", 4); /* the column stays */
+	assert_string_equal(terminal_row(&term, 1), "ab");
+	assert_string_equal(terminal_row(&term, 2), "  c");
+	assert_int_equal(console_hold_log(false), 2);
+	assert_int_equal(console_hold_log(false), 0);
+	console_write_log("\rtwo\n", 5);
+	assert_string_equal(terminal_row(&term, 2), "two");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +212,7 @@ int main(void)
 		cmocka_unit_test(test_shell_output_goes_to_shells),
 		cmocka_unit_test(test_long_output),
 		cmocka_unit_test(test_log_keeps_off_the_prompt),
+		cmocka_unit_test(test_log_is_held),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_table_is_full),
 		cmocka_unit_test(test_panic),

@@ -149,6 +149,7 @@ static void test_linux(void **state)
 {
 	(void)state;
 	assert_int_equal(load(&bzimage, sizeof(bzimage)), 0);
+	assert_false(guest_image_is_mb1(&bzimage, sizeof(bzimage)));
 	assert_string_equal(guest_protocol_name(start.protocol), "Linux");
 	assert_int_equal(start.entry, MiB(1) + 0x200);
 	assert_int_equal(get(start.info + LINUX_PARAMS_RSDP), GUEST_ACPI);
@@ -161,6 +162,7 @@ static void test_pvh(void **state)
 {
 	(void)state;
 	assert_int_equal(load(&elf, sizeof(elf)), 0);
+	assert_false(guest_image_is_mb1(&elf, sizeof(elf)));
 	assert_string_equal(guest_protocol_name(start.protocol), "PVH");
 	assert_int_equal(start.entry, MiB(1) + 4);
 	assert_int_equal(get(start.info + offsetof(struct pvh_start_info, rsdp)), GUEST_ACPI);
@@ -173,6 +175,7 @@ static void test_mb1(void **state)
 {
 	(void)state;
 	assert_int_equal(load(&mb1, sizeof(mb1)), 0);
+	assert_true(guest_image_is_mb1(&mb1, sizeof(mb1)));
 	assert_string_equal(guest_protocol_name(start.protocol), "Multiboot 1");
 	assert_int_equal(start.entry, MiB(1) + 8);
 	registers();

@@ -286,11 +286,11 @@ static void test_too_many_chains(void **state)
 	assert_int_equal(virtio_pop(q, &chain), -TERN_EIO);
 	assert_broken("more chains");
 	/* A long queue: the rest waits. */
-	start(0, 64);
+	start(0, 128);
 	desc(0, DATA, 1, 0, 0);
-	for (u32 i = 0; i < 33; i++)
+	for (u32 i = 0; i < VIRTIO_IN_FLIGHT_MAX + 1; i++)
 		fake_avail(&drv, 0, 0);
-	for (u32 i = 0; i < 32; i++)
+	for (u32 i = 0; i < VIRTIO_IN_FLIGHT_MAX; i++)
 		assert_int_equal(virtio_pop(q, &other), 1);
 	assert_int_equal(virtio_pop(q, &chain), -TERN_EAGAIN);
 	virtio_push(&other, 0);

@@ -81,6 +81,25 @@ static void spoil(struct vcpu *vc)
 	assert_true(vc->wake_at != NEVER);
 }
 
+/* What the operator is shown. */
+static void test_view(UNUSED void **state)
+{
+	struct vlapic_view v;
+	struct vcpu *vc = &vcpus[1];
+
+	spoil(vc);
+	vlapic_view(vc, &v);
+	assert_true(v.present && v.enabled);
+	assert_int_equal(v.tpr, 0x20);
+	assert_true(v.irr[0] == 0 && v.irr[1] == 1ull << (0x55 - 64) && v.irr[3] == 0);
+	assert_true(v.irr[2] == 1ull << (0x92 - 128)); /* posted */
+	assert_true(v.isr[2] == 1ull << (0x91 - 128) && (v.isr[0] | v.isr[1] | v.isr[3]) == 0);
+	vlapic_reset(vc, false);
+	vlapic_view(vc, &v);
+	assert_true(v.present && !v.enabled);
+	assert_true((v.irr[0] | v.irr[1] | v.irr[2] | v.irr[3] | v.isr[2]) == 0);
+}
+
 /* SDM vol. 3A 11.4.7. */
 static void test_reset(UNUSED void **state)
 {
@@ -316,7 +335,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(create),  T(reset),         T(modes),      T(priorities), T(all_vectors),
-		T(nesting), T(trigger_modes), T(kicks_once), T(wakes),
+		T(nesting), T(trigger_modes), T(kicks_once), T(wakes),      T(view),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,17 +102,18 @@ static void test_registers(void **state)
 
 static void test_lines(void **state)
 {
-	char ring[VUART_RING];
-	u64 lost;
+	char ring[64];
+	u64 at = 0;
 
 	(void)state;
 	print("hello\r\nwor");
 	assert_string_equal(fake_log(), "[vm web] hello\n");
 	print("ld\n\n");
 	assert_string_equal(fake_log(), "[vm web] hello\n[vm web] world\n[vm web] \n");
-	assert_int_equal(vuart_read_ring(uart, ring, sizeof(ring), &lost), 14);
+	assert_int_equal(vuart_read(uart, &at, ring, sizeof(ring)), 14);
 	assert_memory_equal(ring, "hello\r\nworld\n\n", 14);
-	assert_int_equal(lost, 0);
+	assert_int_equal(at, 14);
+	assert_int_equal(vuart_read(uart, &at, ring, sizeof(ring)), 0);
 	vuart_output(uart, "no end", 6);
 	bus_reset(&vm.bus);
 	assert_non_null(strstr(fake_log(), "[vm web] no end\n"));
@@ -120,17 +121,37 @@ static void test_lines(void **state)
 
 static void test_long_and_many(void **state)
 {
-	char ring[VUART_RING];
-	u64 lost;
+	static char ring[VUART_RING + 1];
+	u64 at = 100;
 
 	(void)state;
-	for (u32 i = 0; i < 10000; i++)
+	for (u32 i = 0; i < 100000; i++)
 		out(0, (u8)('a' + i % 26));
-	assert_int_equal(vuart_read_ring(uart, ring, sizeof(ring), &lost), VUART_RING);
-	assert_int_equal(lost, 10000 - VUART_RING);
-	assert_int_equal(ring[VUART_RING - 1], 'a' + 9999 % 26);
-	assert_int_equal(vuart_read_ring(uart, ring, 2, &lost), 2);
-	assert_int_equal(ring[1], 'a' + 9999 % 26);
+	assert_int_equal(vuart_written(uart), 100000);
+	assert_int_equal(vuart_read(uart, &at, ring, sizeof(ring)), VUART_RING);
+	assert_int_equal(at, 100000);
+	assert_int_equal(ring[0], 'a' + (100000 - VUART_RING) % 26);
+	assert_int_equal(ring[VUART_RING - 1], 'a' + 99999 % 26);
+	at = 99990;
+	assert_int_equal(vuart_read(uart, &at, ring, 2), 2);
+	assert_int_equal(at, 99992);
+	assert_int_equal(ring[1], 'a' + 99991 % 26);
+}
+
+/* Lines that do not go to the log are in the ring all the same. */
+static void test_no_log(void **state)
+{
+	(void)state;
+	print("one\nhal");
+	vuart_watch(uart, true);
+	print("f\ntwo\nth");
+	vuart_watch(uart, false);
+	print("ree\n");
+	assert_string_equal(fake_log(), "[vm web] one\n[vm web] three\n");
+	vm.log_off = true;
+	print("four\n");
+	assert_string_equal(fake_log(), "[vm web] one\n[vm web] three\n");
+	assert_int_equal(vuart_written(uart), 24);
 }
 
 /* A guest that floods its port: the log gets a bounded number of lines, and is told how many not. */
@@ -298,7 +319,7 @@ static void test_no_memory(void **state)
 	fake_frames_left = 2;
 	assert_int_equal(vuart_create(&vm, &vm.bus, &d), -TERN_EEXIST);
 	fake_frames_left = UINT32_MAX;
-	assert_int_equal(fake_frames_used(), 2);
+	assert_int_equal(fake_frames_used(), 1 + VUART_RING / PAGE_SIZE);
 }
 
 int main(void)
@@ -307,6 +328,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_and_many, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_input, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_receive_interrupt, setup, teardown),

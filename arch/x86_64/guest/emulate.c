@@ -225,3 +225,28 @@ int arch_mmio(struct vcpu *vc, UNUSED gpa_t gpa, UNUSED bool write, struct mmio_
 		return -TERN_EINVAL;
 	}
 }
+
+int arch_guest_read_linear(struct vcpu *vc, u64 linear, void *buf, u32 len)
+{
+	struct emulate e = {.vc = vc, .ops = virt_ops_get()};
+	struct vcpu_event fault;
+	u8 *to = buf;
+
+	begin_walks(&e);
+	e.walk.user = false;
+	e.walk.rflags |= RFLAGS_AC;
+	while (len > 0) {
+		u32 n = (u32)min_u64(len, PAGE_SIZE - linear % PAGE_SIZE);
+		gpa_t at;
+		int rc = guest_walk(&vc->vm->mem, &e.walk, linear, WALK_READ, &at, &fault);
+
+		if (rc == 0)
+			rc = gmem_read(&vc->vm->mem, at, to, n);
+		if (rc != 0)
+			return rc;
+		to += n;
+		linear += n;
+		len -= n;
+	}
+	return 0;
+}

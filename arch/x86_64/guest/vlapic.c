@@ -43,6 +43,23 @@ hpa_t vlapic_page(const struct vcpu *vc)
 	return virt_to_phys(vc->lapic->page);
 }
 
+void vlapic_view(const struct vcpu *vc, struct vlapic_view *out)
+{
+	const struct vlapic *l = vc->lapic;
+
+	*out = (struct vlapic_view){.present = vlapic_present(vc),
+				    .enabled = vlapic_enabled(vc),
+				    .tpr = (u8)vlapic_get(l, LAPIC_TPR)};
+	for (u32 v = 0; v < LAPIC_VECTOR_REGS; v++) {
+		u32 at = v * LAPIC_REG_STEP, shift = v % 2 * 32;
+
+		out->irr[v / 2] |= (u64)vlapic_get(l, LAPIC_IRR + at) << shift;
+		out->isr[v / 2] |= (u64)vlapic_get(l, LAPIC_ISR + at) << shift;
+	}
+	for (u32 w = 0; w < ARRAY_SIZE(l->posted); w++)
+		out->irr[w] |= __atomic_load_n(&l->posted[w], __ATOMIC_RELAXED);
+}
+
 /* The id is fixed there, and the logical id follows from it: SDM vol. 3A 11.12.10.2. */
 static void enter_x2apic(struct vcpu *vc)
 {

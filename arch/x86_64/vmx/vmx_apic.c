@@ -146,7 +146,8 @@ bool vmx_apic_put(struct vcpu *vc, bool open)
 		return true;
 	vmwrite32(VMCS_ENTRY_INTR_INFO, vmx_decode_entry_info(&v->interrupt, true));
 	v->interrupt.type = EVENT_NONE;
-	return false;
+	/* The 8259 may have another, of higher priority; the APIC's others wait for EOI. */
+	return pic_asks(vc);
 }
 
 int vmx_apic_msr(struct vcpu *vc, u32 msr, bool write, u64 *value)

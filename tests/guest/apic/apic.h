@@ -7,8 +7,8 @@
 #ifndef GUEST_APIC_H
 #define GUEST_APIC_H
 
-#include "cpu.h"
-#include "guest.h"
+#include "../lib/cpu.h"
+#include "../lib/guest.h"
 
 #define UNUSED __attribute__((unused))
 
