@@ -104,8 +104,11 @@ static OWN_FRAME enum exit_next halt(const struct virt_ops *ops, struct vcpu *vc
 				     const struct vm_exit *e)
 {
 	ops->skip(vc, e);
-	if (__atomic_exchange_n(&vc->event, 0, __ATOMIC_ACQ_REL) != 0)
+	/* STI; HLT: one that waited for RFLAGS.IF could not come between them. */
+	if (vcpu_wakes(ops, vc)) {
+		__atomic_or_fetch(&vc->kick, KICK_LOOK, __ATOMIC_RELAXED);
 		return NEXT_ENTER;
+	}
 	set_state(vc, VCPU_HALTED);
 	return NEXT_WAIT;
 }

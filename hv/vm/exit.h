@@ -7,6 +7,9 @@
 #include <tern/virt.h>
 #include <tern/vm.h>
 
+/* True when something ends the HLT that it is in (hv/vm/vcpu_run.c). The loaded vCPU, IRQs off, no lock held. */
+MUST_CHECK bool vcpu_wakes(const struct virt_ops *ops, struct vcpu *vc);
+
 /* This vCPU waits for memory that cannot be backed now, and tries again at vm_poll(); the others run
  * on. The loaded vCPU, IRQs off, no lock held. */
 enum exit_next exit_stall(struct vcpu *vc, gpa_t at, const char *why);

@@ -36,8 +36,7 @@ static void start(const struct virt_ops *ops, struct vcpu *vc, u32 vector)
 	ops->reg_set(vc, REG_RIP, 0);
 }
 
-/* True when something ends the HLT that it is in. The loaded vCPU. */
-static bool wakes(const struct virt_ops *ops, struct vcpu *vc)
+bool vcpu_wakes(const struct virt_ops *ops, struct vcpu *vc)
 {
 	const struct device *pic = vc->vm->platform.pic;
 
@@ -60,7 +59,7 @@ static bool ready(const struct virt_ops *ops, struct vcpu *vc)
 	case VCPU_STALLED:
 		break; /* it touches again what it could not have */
 	case VCPU_HALTED:
-		if (!wakes(ops, vc))
+		if (!vcpu_wakes(ops, vc))
 			return false;
 		break;
 	case VCPU_OFF:
