@@ -61,6 +61,9 @@ void apic_cpu_init(void)
 	wrmsr(MSR_APIC_BASE, base);
 	if (x2apic)
 		wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+	/* First: while it is disabled by software, as after INIT, LVT entries cannot be unmasked (SDM vol. 3A
+	 * 11.4.7.2). */
+	reg_write(LAPIC_SVR, SVR_ENABLE | VEC_SPURIOUS);
 	reg_write(LAPIC_TPR, 0);
 	reg_write(LAPIC_LVT_LINT0, LVT_MASKED); /* the 8259s are not used */
 	reg_write(LAPIC_LVT_LINT1, LVT_NMI);
@@ -70,7 +73,6 @@ void apic_cpu_init(void)
 	reg_write(LAPIC_LVT_TIMER, VEC_TIMER | (deadline_mode ? LVT_TSC_DEADLINE : 0));
 	/* SDM vol. 3A 11.5.4.1: the mode must be set before the first deadline is written. */
 	__asm__ volatile("mfence" : : : "memory");
-	reg_write(LAPIC_SVR, SVR_ENABLE | VEC_SPURIOUS);
 }
 
 u32 apic_id(void)
