@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <tern/config.h>
 #include <tern/err.h>
 #include <tern/frames.h>
 #include <tern/scrub.h>
@@ -385,4 +386,12 @@ const char tern_version[] = "test";
 u64 wall_clock_unix_seconds(void)
 {
 	return 0;
+}
+
+/* Weak: a test of the shell has the configuration of fake_node.c. */
+__attribute__((weak)) const struct config *config_get(void)
+{
+	static const struct config none;
+
+	return &none;
 }
