@@ -18,13 +18,17 @@
 
 const char guest_name[] = "hostile";
 
+/* KVM's MSRs: they have memory written. */
+#define MSR_KVM 0x4b564d00u
+
 static u64 state;
 static u32 trapped;
 
 /* MSRs a guest may set to what ends it at once, by right. */
 static bool deadly_msr(u32 msr)
 {
-	return msr == MSR_EFER || msr == MSR_FS_BASE || msr == MSR_GS_BASE || msr == MSR_APIC_BASE;
+	return msr == MSR_EFER || msr == MSR_FS_BASE || msr == MSR_GS_BASE ||
+	       msr == MSR_APIC_BASE || msr >> 8 == MSR_KVM >> 8;
 }
 
 static u32 random_msr(void)
