@@ -136,6 +136,7 @@ static int teardown(void **state)
 	(void)state;
 	stop_all();
 	fake_vm_end();
+	fake_tsc_step = 100;
 	return 0;
 }
 
@@ -201,7 +202,7 @@ static void test_shares(void **state)
 /* The time in a queue counts, to the tick: not while it runs, sleeps or is blocked. */
 static void test_waited(void **state)
 {
-	u64 until, step = fake_tsc_step;
+	u64 until;
 	struct sched_vcpu *s;
 	struct vcpu *vc;
 	struct vm *vm;
@@ -241,7 +242,6 @@ static void test_waited(void **state)
 	sched_put(vc, false);
 	arch_irq_on();
 	fake_cpu_set(0);
-	fake_tsc_step = step;
 }
 
 static void test_cap(void **state)

@@ -12,6 +12,7 @@
 #include <tern/err.h>
 #include <tern/frames.h>
 #include <tern/scrub.h>
+#include <tern/timer.h>
 #include <tern/vm_time.h>
 #include <tests/fake/fake_frames.h>
 #include <tests/fake/fake_host.h>
@@ -358,11 +359,38 @@ static void test_time_stands_still(void **state)
 	assert_int_equal(vm_now(vm), left_at + 7);
 }
 
+/* A device's timer is due as much later as the pause was long, and meanwhile it fires once at most. */
+static void test_devices_stand_still(void **state)
+{
+	struct vm *vm = fake_vm("a", 1, 0, 0);
+	u64 left;
+
+	(void)state;
+	fake_tsc_step = 0;
+	while (vcpu_run_slice())
+		;
+	/* The 8254, at 100 Hz. */
+	bus_write(&vm->bus, DEV_PORT, 0x43, 1, 0x34, NULL);
+	bus_write(&vm->bus, DEV_PORT, 0x40, 1, 0x9b, NULL);
+	bus_write(&vm->bus, DEV_PORT, 0x40, 1, 0x2e, NULL);
+	fake_tsc += 3 * MS;
+	left = fake_armed[0] - fake_tsc;
+	assert_in_range(left, 6 * MS, 8 * MS);
+	for (u32 i = 0; i < 3; i++) {
+		assert_int_equal(act("a", vm_pause), 0);
+		fake_tsc += 60000 * MS;
+		timer_interrupt();
+		assert_int_equal(fake_armed[0], UINT64_MAX);
+		assert_int_equal(act("a", vm_resume), 0);
+		while (vcpu_run_slice())
+			;
+		assert_int_equal(fake_armed[0] - fake_tsc, left);
+	}
+}
+
 /* Paused and resumed before the vCPU that runs has noticed: time never stood still. */
 static void guest_resumed(struct vcpu *vc, u64 until, struct vm_exit *out)
 {
-	u64 base = vc->vm->time_base;
-
 	(void)until;
 	out->kind = EXIT_HOST;
 	if (fake_vcpu(vc)->runs != 1) {
@@ -372,19 +400,23 @@ static void guest_resumed(struct vcpu *vc, u64 until, struct vm_exit *out)
 	assert_int_equal(act("a", vm_pause), 0);
 	fake_tsc += MS;
 	assert_int_equal(act("a", vm_resume), 0);
-	assert_int_equal(vc->vm->time_base, base);
-	assert_int_equal(vm_now(vc->vm), fake_tsc - base);
+	seen_base = vc->vm->time_base;
+	seen_time = vm_now(vc->vm);
 }
 
 static void test_resumed_while_running(void **state)
 {
 	struct vm *vm = fake_vm("a", 1, 0, 0);
+	u64 base = vm->time_base, resumed;
 
 	(void)state;
 	fake_tsc_step = 0;
 	fake_virt_guest = guest_resumed;
+	resumed = fake_tsc + MS;
 	while (vcpu_run_slice())
 		;
+	assert_int_equal(seen_base, base);
+	assert_int_equal(seen_time, resumed - base);
 	assert_int_equal(fake_vcpu(vm->vcpus[0])->runs, 2);
 }
 
@@ -623,6 +655,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_halt_lasts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pause_while_running, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_time_stands_still, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_devices_stand_still, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_resumed_while_running, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_destroy_while_running, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stall, setup, teardown),
