@@ -12,12 +12,24 @@ void dev_request_work(struct device *d)
 	vcpu_kick(d->vm->vcpus[0]);
 }
 
+static void tell_resumed(const struct dev_bus *bus)
+{
+	for (u32 i = 0; i < bus->count; i++) {
+		struct device *d = bus->ranges[i].dev;
+
+		if (d->ops->resumed != NULL)
+			d->ops->resumed(d);
+	}
+}
+
 void dev_work(struct vm *vm)
 {
 	struct dev_bus *bus = &vm->bus;
 	lock_token token = lock_take(&bus->lock);
 
 	__atomic_store_n(&vm->work, 0, __ATOMIC_SEQ_CST);
+	if (__atomic_exchange_n(&vm->resumed, 0, __ATOMIC_ACQ_REL) != 0)
+		tell_resumed(bus);
 	for (u32 i = 0; i < bus->count; i++) {
 		struct device *d = bus->ranges[i].dev;
 

@@ -197,10 +197,7 @@ static void arm(struct vpit *p)
 
 	if (c->next != 0)
 		at = min_u64(at, c->next_at);
-	if (at == NEVER)
-		timer_cancel(&p->timer);
-	else
-		timer_start(&p->timer, ticks_to_tsc(at, PIT_HZ));
+	ticks_arm(p->dev[0].vm, &p->timer, at, PIT_HZ);
 }
 
 static void expired(struct timer *t)
@@ -209,7 +206,7 @@ static void expired(struct timer *t)
 	struct vm *vm = p->dev[0].vm;
 	lock_token token = lock_take(&vm->bus.lock);
 
-	deliver(p, ticks_now(PIT_HZ));
+	deliver(p, ticks_now(vm, PIT_HZ));
 	/* A VM that has died may lie around for long: it costs its node no interrupts. */
 	if (__atomic_load_n(&vm->state, __ATOMIC_RELAXED) != VM_STOPPED)
 		arm(p);
@@ -347,7 +344,7 @@ static void write_control(struct vpit *p, u8 v, u64 now)
 static void vpit_write(struct device *d, u64 offset, UNUSED u32 width, u64 v)
 {
 	struct vpit *p = vpit_of(d);
-	u64 now = ticks_now(PIT_HZ);
+	u64 now = ticks_now(d->vm, PIT_HZ);
 
 	deliver(p, now);
 	if (offset == PIT_CONTROL)
@@ -360,7 +357,7 @@ static void vpit_write(struct device *d, u64 offset, UNUSED u32 width, u64 v)
 static u64 vpit_read(struct device *d, u64 offset, UNUSED u32 width)
 {
 	struct vpit *p = vpit_of(d);
-	u64 now = ticks_now(PIT_HZ);
+	u64 now = ticks_now(d->vm, PIT_HZ);
 	struct channel *c;
 	bool high;
 	u16 v;
@@ -385,7 +382,7 @@ static u64 vpit_read(struct device *d, u64 offset, UNUSED u32 width)
 static u64 port61_read(struct device *d, UNUSED u64 offset, UNUSED u32 width)
 {
 	struct vpit *p = vpit_of(d);
-	u64 now = ticks_now(PIT_HZ);
+	u64 now = ticks_now(d->vm, PIT_HZ);
 
 	settle(&p->channel[2], now);
 	return p->port61 | (now / REFRESH_TICKS % 2 != 0 ? PORT61_REFRESH : 0) |
@@ -397,7 +394,7 @@ static void port61_write(struct device *d, UNUSED u64 offset, UNUSED u32 width, 
 	struct vpit *p = vpit_of(d);
 
 	p->port61 = v & PORT61_STORED;
-	set_gate(&p->channel[2], (v & PORT61_GATE2) != 0, ticks_now(PIT_HZ));
+	set_gate(&p->channel[2], (v & PORT61_GATE2) != 0, ticks_now(d->vm, PIT_HZ));
 }
 
 /* Nothing counts until it is programmed; the outputs are high, as firmware leaves them. Lock held. */
@@ -407,7 +404,7 @@ static void stop(struct vpit *p)
 		p->channel[i] = (struct channel){
 			.mode = 3, .access = PIT_ACCESS_BOTH, .gate = i != 2, .count = 65536};
 	p->port61 = 0;
-	p->seen = ticks_now(PIT_HZ);
+	p->seen = ticks_now(p->dev[0].vm, PIT_HZ);
 	arm(p);
 }
 
@@ -415,6 +412,11 @@ static void vpit_reset(struct device *d)
 {
 	stop(vpit_of(d));
 	platform_irq(d->vm, IRQ_PIT, true);
+}
+
+static void vpit_resumed(struct device *d)
+{
+	arm(vpit_of(d));
 }
 
 static void vpit_destroy(struct device *d)
@@ -435,7 +437,8 @@ static const struct part vpit_parts[PIT_PARTS] = {
 	  .read = vpit_read,
 	  .write = vpit_write,
 	  .reset = vpit_reset,
-	  .destroy = vpit_destroy},
+	  .destroy = vpit_destroy,
+	  .resumed = vpit_resumed},
 	 DEV_PORT,
 	 PIT_BASE,
 	 PIT_LEN},

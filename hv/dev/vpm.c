@@ -37,7 +37,7 @@ static struct vpm *vpm_of(struct device *d)
 /* Brings the timer's status up to date; returns the timer. */
 static u64 settle(struct vpm *p)
 {
-	u64 now = ticks_now(PM_TMR_HZ) - p->origin;
+	u64 now = ticks_now(p->dev[0].vm, PM_TMR_HZ) - p->origin;
 
 	/* The TSC of this CPU may be a little behind that of the one before. */
 	if (now <= p->seen || now >> 63 != 0)
@@ -51,17 +51,15 @@ static u64 settle(struct vpm *p)
 /* After any change: the line, and the timer for the next change of the top bit. */
 static void update(struct vpm *p)
 {
-	bool sci = (p->status & p->enable) != 0;
+	bool sci = (p->status & p->enable) != 0,
+	     waits = (p->enable & PM1_TMR) != 0 && (p->status & PM1_TMR) == 0;
 
 	if (sci != p->sci)
 		platform_irq(p->dev[0].vm, IRQ_SCI, sci);
 	p->sci = sci;
-	if ((p->enable & PM1_TMR) != 0 && (p->status & PM1_TMR) == 0)
-		timer_start(&p->timer,
-			    ticks_to_tsc(p->origin + (((p->seen >> PM_TMR_TOP) + 1) << PM_TMR_TOP),
-					 PM_TMR_HZ));
-	else
-		timer_cancel(&p->timer);
+	ticks_arm(p->dev[0].vm, &p->timer,
+		  waits ? p->origin + (((p->seen >> PM_TMR_TOP) + 1) << PM_TMR_TOP) : UINT64_MAX,
+		  PM_TMR_HZ);
 }
 
 static void expired(struct timer *t)
@@ -168,6 +166,11 @@ static void vpm_reset(struct device *d)
 	update(p);
 }
 
+static void vpm_resumed(struct device *d)
+{
+	update(vpm_of(d));
+}
+
 static void vpm_destroy(struct device *d)
 {
 	struct vpm *p = vpm_of(d);
@@ -186,7 +189,8 @@ static const struct part vpm_parts[PM_PARTS] = {
 	  .read = kbc_read,
 	  .write = kbc_write,
 	  .reset = vpm_reset,
-	  .destroy = vpm_destroy},
+	  .destroy = vpm_destroy,
+	  .resumed = vpm_resumed},
 	 DEV_PORT,
 	 KBC_BASE,
 	 KBC_LEN},
@@ -209,7 +213,7 @@ int vpm_create(struct vm *vm, struct dev_bus *bus)
 	if (p == NULL)
 		return -TERN_ENOMEM;
 	p->timer = (struct timer){.fn = expired, .arg = p, .name = "ACPI PM timer"};
-	p->origin = ticks_now(PM_TMR_HZ);
+	p->origin = ticks_now(vm, PM_TMR_HZ);
 	rc = parts_add(vm, bus, p->dev, vpm_parts, PM_PARTS);
 	if (rc != 0)
 		return rc;

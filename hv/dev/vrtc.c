@@ -196,17 +196,12 @@ static u64 next_event(const struct vrtc *r)
 static void update(struct vrtc *r)
 {
 	bool line = (r->ram[RTC_C] & r->ram[RTC_B] & RTC_C_FLAGS) != 0;
-	u64 at;
 
 	r->ram[RTC_C] = (u8)((r->ram[RTC_C] & RTC_C_FLAGS) | (line ? RTC_C_IRQF : 0));
 	if (line != r->line)
 		platform_irq(r->dev.vm, IRQ_RTC, line);
 	r->line = line;
-	at = next_event(r);
-	if (at == NEVER)
-		timer_cancel(&r->timer);
-	else
-		timer_start(&r->timer, ticks_to_tsc(at, RTC_HZ));
+	ticks_arm(r->dev.vm, &r->timer, next_event(r), RTC_HZ);
 }
 
 static void expired(struct timer *t)
@@ -214,7 +209,7 @@ static void expired(struct timer *t)
 	struct vrtc *r = t->arg;
 	lock_token token = lock_take(&r->dev.vm->bus.lock);
 
-	settle(r, ticks_now(RTC_HZ));
+	settle(r, ticks_now(r->dev.vm, RTC_HZ));
 	update(r);
 	lock_release(&r->dev.vm->bus.lock, token);
 }
@@ -241,7 +236,7 @@ static u8 read_reg(struct vrtc *r, u64 now)
 static u64 vrtc_read(struct device *d, u64 offset, UNUSED u32 width)
 {
 	struct vrtc *r = vrtc_of(d);
-	u64 now = ticks_now(RTC_HZ);
+	u64 now = ticks_now(d->vm, RTC_HZ);
 
 	if (offset == 0)
 		return UINT64_MAX; /* write-only */
@@ -277,7 +272,7 @@ static void write_reg(struct vrtc *r, u8 v, u64 now)
 static void vrtc_write(struct device *d, u64 offset, UNUSED u32 width, u64 v)
 {
 	struct vrtc *r = vrtc_of(d);
-	u64 now = ticks_now(RTC_HZ);
+	u64 now = ticks_now(d->vm, RTC_HZ);
 
 	if (offset == 0) {
 		r->index = v & RTC_INDEX_MASK;
@@ -293,11 +288,16 @@ static void vrtc_reset(struct device *d)
 {
 	struct vrtc *r = vrtc_of(d);
 
-	settle(r, ticks_now(RTC_HZ));
+	settle(r, ticks_now(d->vm, RTC_HZ));
 	r->index = 0;
 	r->ram[RTC_B] = (u8)(r->ram[RTC_B] & ~(RTC_C_FLAGS | RTC_B_SQWE));
 	r->ram[RTC_C] = 0;
 	update(r);
+}
+
+static void vrtc_resumed(struct device *d)
+{
+	update(vrtc_of(d));
 }
 
 static void vrtc_destroy(struct device *d)
@@ -359,6 +359,7 @@ static const struct dev_ops vrtc_ops = {
 	.write = vrtc_write,
 	.reset = vrtc_reset,
 	.destroy = vrtc_destroy,
+	.resumed = vrtc_resumed,
 };
 
 int vrtc_create(struct vm *vm, struct dev_bus *bus)
@@ -374,7 +375,7 @@ int vrtc_create(struct vm *vm, struct dev_bus *bus)
 	r->ram[RTC_A] = RTC_A_RESET;
 	r->ram[RTC_B] = RTC_B_24H;
 	seconds = wall_clock_unix_seconds();
-	r->second = r->seen = ticks_now(RTC_HZ);
+	r->second = r->seen = ticks_now(vm, RTC_HZ);
 	put_time(r, seconds / SECONDS_PER_DAY + DAYS_TO_1970, (u32)(seconds % SECONDS_PER_DAY));
 	fill(r, &vm->mem);
 	rc = bus_add(bus, DEV_PORT, RTC_BASE, RTC_LEN, &r->dev);

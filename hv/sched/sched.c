@@ -101,7 +101,7 @@ static void set_load(struct sched_queue *q, u32 load)
 	__atomic_store_n(&q->load, load, __ATOMIC_RELAXED);
 }
 
-static void insert(struct sched_queue *q, struct vcpu *vc)
+static void insert(struct sched_queue *q, struct vcpu *vc, u64 now)
 {
 	struct vcpu **p = &q->first;
 
@@ -111,11 +111,12 @@ static void insert(struct sched_queue *q, struct vcpu *vc)
 	*p = vc;
 	vc->sched.next = NULL;
 	vc->sched.queued = true;
+	vc->sched.wait_start = now;
 	__atomic_store_n(&q->waiting, q->waiting + 1, __ATOMIC_RELAXED);
 	set_load(q, q->load + vc->sched.weight);
 }
 
-static void remove(struct sched_queue *q, struct vcpu *vc)
+static void remove(struct sched_queue *q, struct vcpu *vc, u64 now)
 {
 	struct vcpu **p = &q->first;
 
@@ -126,6 +127,9 @@ static void remove(struct sched_queue *q, struct vcpu *vc)
 	*p = vc->sched.next;
 	vc->sched.next = NULL;
 	vc->sched.queued = false;
+	/* The TSC of this CPU may be a little behind that of the other. */
+	if (now > vc->sched.wait_start)
+		vc->sched.waited += now - vc->sched.wait_start;
 	__atomic_store_n(&q->waiting, q->waiting - 1, __ATOMIC_RELAXED);
 	set_load(q, q->load - vc->sched.weight);
 }
@@ -226,7 +230,7 @@ void sched_wake(struct vcpu *vc)
 		}
 		if (vtime_before(vc->sched.vtime, q->min_vtime))
 			vc->sched.vtime = q->min_vtime;
-		insert(q, vc);
+		insert(q, vc, arch_tsc());
 		/* Under the lock: afterwards the vCPU that runs there may be gone. */
 		kick(target, running);
 		lock_release(&q->lock, token);
@@ -241,7 +245,7 @@ bool sched_block(struct vcpu *vc)
 	bool running = vc->sched.running;
 
 	if (vc->sched.queued)
-		remove(q, vc);
+		remove(q, vc, arch_tsc());
 	vc->sched.wake = false;
 	if (running)
 		kick(vc->sched.cpu, vc);
@@ -274,7 +278,7 @@ static struct vcpu *steal(u32 self, u64 now)
 		token = lock_take(&q->lock);
 		vc = sched_pick_next(q->first, now, period_ticks(), &retry);
 		if (vc != NULL) {
-			remove(q, vc);
+			remove(q, vc, now);
 			/* From here on it is this CPU's, and nobody takes it for asleep. */
 			vc->sched.running = true;
 			change_queue(vc, q, self);
@@ -317,7 +321,7 @@ struct vcpu *sched_pick(u64 *until)
 	ASSERT(q->current == NULL);
 	vc = sched_pick_next(q->first, now, period_ticks(), &retry);
 	if (vc != NULL) {
-		remove(q, vc);
+		remove(q, vc, now);
 		run(q, vc, now, until);
 	}
 	/* Who is over its cap may run again before the turn of the other ends. */
@@ -395,7 +399,7 @@ void sched_put(struct vcpu *vc, bool requeue)
 	if (requeue)
 		target = better_cpu(q);
 	if (requeue && target == s->cpu)
-		insert(q, vc);
+		insert(q, vc, now);
 	if (!requeue || target == s->cpu) {
 		s->running = false;
 		lock_release(&q->lock, token);
@@ -406,7 +410,7 @@ void sched_put(struct vcpu *vc, bool requeue)
 	lock_release(&q->lock, token);
 	q = lock_queue(vc, &token);
 	s->running = false;
-	insert(q, vc);
+	insert(q, vc, now);
 	/* It waited its turn here, and does there, too. */
 	if (q->current == NULL)
 		kick(target, NULL);

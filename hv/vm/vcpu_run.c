@@ -12,6 +12,7 @@
 #include <tern/err.h>
 #include <tern/pcpu.h>
 #include <tern/vlapic.h>
+#include <tern/vm_time.h>
 
 #define RFLAGS_IF     0x200u
 #define SIPI_SHIFT    12u /* of the vector: the page it starts in */
@@ -126,7 +127,9 @@ bool vcpu_run_slice(void)
 			}
 			ops->vcpu_unload(vc);
 			pcpu_self()->vcpu = NULL;
-			if (!go_on && vc->wake_at != UINT64_MAX)
+			if (!vm_running(vc->vm))
+				vm_time_left(vc);
+			else if (!go_on && vc->wake_at != UINT64_MAX)
 				timer_start(&vc->timer, vc->wake_at);
 		}
 		if (__atomic_load_n(&vc->vm->state, __ATOMIC_ACQUIRE) >= VM_STOPPED)

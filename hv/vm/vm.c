@@ -16,6 +16,7 @@
 #include <tern/log.h>
 #include <tern/pcpu.h>
 #include <tern/vlapic.h>
+#include <tern/vm_time.h>
 
 #define MEMORY_MIN  KiB(64)
 #define MEMORY_MAX  GiB(65536)
@@ -233,6 +234,7 @@ int vm_create(const struct vm_config *config, char *why, size_t why_size)
 	vm->weight = config->weight != 0 ? config->weight : SCHED_WEIGHT_DEFAULT;
 	vm->cap = config->cap;
 	vm->log_off = config->log_off;
+	vm_time_init(vm);
 	bus_init(&vm->bus);
 	rc = vm_make_parts(ops, vm, config, why, why_size);
 	if (rc == 0)

@@ -8,6 +8,8 @@
 #include <tern/err.h>
 #include <tern/lib.h>
 #include <tern/log.h>
+#include <tern/timer.h>
+#include <tern/vm_time.h>
 
 const char *vm_state_name(enum vm_state state)
 {
@@ -41,11 +43,14 @@ static void wake_all(struct vm *vm)
 		sched_wake(vm->vcpus[i]);
 }
 
-/* Those that run leave the guest soon after. */
+/* Those that run leave the guest soon after. What the others sleep for does not come while time stands still;
+ * the CPU that runs one next starts its timer again. */
 static void block_all(struct vm *vm)
 {
-	for (u32 i = 0; i < vm->vcpu_count; i++)
-		(void)!sched_block(vm->vcpus[i]);
+	for (u32 i = 0; i < vm->vcpu_count; i++) {
+		if (sched_block(vm->vcpus[i]))
+			timer_cancel(&vm->vcpus[i]->timer);
+	}
 }
 
 static void halt(struct vm *vm, enum vm_state state, const char *reason)
@@ -78,6 +83,7 @@ int vm_start(struct vm_locked l)
 		return -TERN_EINVAL;
 	__atomic_store_n(&vm->vcpus[0]->state, VCPU_RUNNABLE, __ATOMIC_RELEASE);
 	set_state(vm, VM_RUNNING);
+	vm_time_go_on(vm); /* it was stopped while it was paused */
 	wake_all(vm);
 	log_info("vm %s: started", vm->name);
 	return 0;
@@ -89,6 +95,7 @@ int vm_pause(struct vm_locked l)
 		return -TERN_EINVAL;
 	set_state(l.vm, VM_PAUSED);
 	block_all(l.vm);
+	vm_time_stop(l.vm);
 	return 0;
 }
 
@@ -97,6 +104,7 @@ int vm_resume(struct vm_locked l)
 	if (l.vm->state != VM_PAUSED)
 		return -TERN_EINVAL;
 	set_state(l.vm, VM_RUNNING);
+	vm_time_go_on(l.vm);
 	wake_all(l.vm);
 	return 0;
 }

@@ -26,6 +26,9 @@ struct dev_ops {
 	/* What dev_request_work() asked for; NULL: it never does. False: memory it needs cannot be
 	 * backed now; it is called again later. On a CPU that runs one of the VM's vCPUs, in its time. */
 	bool (*work)(struct device *d);
+	/* The VM's time has stood still and goes on: starts again the timers of vm_deadline(). May be called
+	 * for no reason. NULL: it has none. */
+	void (*resumed)(struct device *d);
 };
 
 struct vm;
@@ -67,7 +70,7 @@ void bus_write(struct dev_bus *bus, enum dev_space space, u64 addr, u32 width, u
 u32 bus_in(struct dev_bus *bus, u16 port, u32 width);
 /* Puts every device into its state after power-on / destroys every device. No vCPU runs. */
 void bus_reset(struct dev_bus *bus);
-/* Does what dev_request_work() asked for. Takes the bus lock. A CPU that runs one of the VM's vCPUs. */
+/* Does what dev_request_work() asked for, and tells devices that the VM goes on. Takes the bus lock. A CPU that runs one of the VM's vCPUs. */
 void dev_work(struct vm *vm);
 void bus_destroy(struct dev_bus *bus);
 

@@ -22,6 +22,8 @@ struct sched_vcpu {
 	u64 period_used;      /* (s) ticks used in the cap's period */
 	u64 period_start;     /* (s) */
 	u64 run_start;        /* (s) 0: not running now */
+	u64 wait_start;       /* (s) while it is queued */
+	u64 waited;           /* (s) ticks it was queued in all; constant while it runs */
 	u32 weight;           /* (c) */
 	u32 cap;              /* (c) per cent of one CPU, 0: none */
 	u32 cpu;              /* (a) whose queue it is in, or ran it last; (s) to change it */

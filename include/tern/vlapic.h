@@ -74,6 +74,9 @@ void vlapic_reset(struct vcpu *vc, bool init);
 void vlapic_base_changed(struct vcpu *vc, u64 old, u64 value);
 /* vc->arch->tsc_offset has changed: the deadline stays a value of the guest's TSC. */
 void vlapic_tsc_moved(struct vcpu *vc);
+/* The VM's time stood still for so many ticks (or went ahead by as many: a negative number), and so did the guest's TSC
+ * with the offset that it has now: the timer is due that much later. */
+void vlapic_time_moved(struct vcpu *vc, u64 ticks);
 /* x2APIC MSRs (800h to 8FFh, in x2APIC mode) and IA32_TSC_DEADLINE: as msr_backend.apic. 0, or
  * -TERN_EINVAL: #GP(0). */
 MUST_CHECK int vlapic_msr(struct vcpu *vc, u32 msr, bool write, u64 *value);

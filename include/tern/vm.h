@@ -117,10 +117,15 @@ struct vm {
 	u64 stall_logged;           /* (a) TSC of the last line about a stall */
 	char reason[VM_REASON_MAX]; /* (v) why it stopped */
 	u32 work;                   /* (a) 1: a device of its bus wants dev_ops.work called */
-	struct vm_boot *boot;       /* (c) what vm_make_load() loads, hv/vm/vm_make.c */
-	bool reset_wanted;          /* (v) stopped to begin anew */
-	void *arch;                 /* (c) the backend's */
-	bool log_off;               /* (c) output of its 16550 does not go to the log */
+	u32 resumed;                /* (a) 1: dev_ops.resumed is to be called; work is 1, too */
+	u64 time;                   /* (a) see vm_time.h; (v) to change */
+	u64 time_base; /* (v) host TSC when its time was 0; constant while a vCPU runs */
+	/* (c) Unix time at a value of the host's TSC; 0: not known. */
+	u64 wall_seconds, wall_tsc;
+	struct vm_boot *boot; /* (c) what vm_make_load() loads, hv/vm/vm_make.c */
+	bool reset_wanted;    /* (v) stopped to begin anew */
+	void *arch;           /* (c) the backend's */
+	bool log_off;         /* (c) output of its 16550 does not go to the log */
 };
 
 /* What a new VM shall be; strings are copied. */

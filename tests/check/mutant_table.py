@@ -9,6 +9,8 @@ SCRUB = "hv/mem/scrub.c"
 SCHED = "hv/sched/sched.c"
 TLB = "arch/x86_64/vmx/vmx_tlb.c"
 TLB_H = "arch/x86_64/vmx/vmx_tlb.h"
+TIME = "hv/vm/vm_time.c"
+CLOCK = "arch/x86_64/guest/pvclock.c"
 
 FLUSH_THEN_GIVE = """		if (l.flush || l.tables.v != 0)
 			g->flush(g->owner);
@@ -144,9 +146,22 @@ MUTANTS = (
     # --- run queues. What only a race shows is left out: a fault must be seen every time. ---
     ("a wake while it runs is forgotten", SCHED, "	requeue |= s->wake;\n", "", ("sched_test",)),
     ("a vCPU is paused but stays in its queue", SCHED,
-     "	if (vc->sched.queued)\n		remove(q, vc);\n", "", ("sched_test", "sched_threads_test")),
+     "	if (vc->sched.queued)\n		remove(q, vc, arch_tsc());\n", "", ("sched_test", "sched_threads_test")),
     ("a vCPU that leaves a queue leaves its weight there", SCHED,
      "	set_load(q, q->load - vc->sched.weight);\n", "", ("sched_threads_test",)),
     ("a turn that ends leaves its weight there", SCHED, "	set_load(q, q->load - s->weight);\n", "",
      ("sched_threads_test",)),
+    # --- time: it stands still in a pause, and never goes back ---
+    ("time stands still though a vCPU runs on", TIME, "	if (all_at_rest(vm))\n", "	(void)all_at_rest(vm);\n", ("vm_test",)),
+    ("time goes back by what a vCPU ran after the pause", TIME,
+     "		vm_time_stop(vm);\n		timer_cancel", "		timer_cancel", ("vm_test",)),
+    ("devices are not told that time goes on", "hv/dev/dev.c", "		tell_resumed(bus);\n", "		;\n",
+     ("vm_test",)),
+    ("a LAPIC's timer does not know of a pause", CLOCK, "		vlapic_time_moved(vc, moved);\n", "		;\n",
+     ("pvclock_test",)),
+    ("the clock's page is not written again when the TSC moved", "arch/x86_64/guest/msr.c",
+     "	guest_pvclock_written(a->vc, MSR_KVM_SYSTEM_TIME_NEW);\n", "", ("pvclock_test",)),
+    ("a page of the clock is not odd while it is written", CLOCK, "arch->pv_version | 1;", "arch->pv_version + 2;",
+     ("pvclock_test",)),
+    ("the clock's rate is rounded down", CLOCK, "mul++;", ";", ("pvclock_test",)),
 )

@@ -28,6 +28,9 @@
 
 const char guest_name[] = "hostile";
 
+/* KVM's MSRs: they have memory written. */
+#define MSR_KVM 0x4b564d00u
+
 static u64 state;
 static u32 trapped;
 
@@ -35,7 +38,7 @@ static u32 trapped;
 static bool deadly_msr(u32 msr)
 {
 	return msr == MSR_EFER || msr == MSR_FS_BASE || msr == MSR_GS_BASE ||
-	       msr == MSR_APIC_BASE || msr == MSR_X2APIC_ICR;
+	       msr == MSR_APIC_BASE || msr == MSR_X2APIC_ICR || msr >> 8 == MSR_KVM >> 8;
 }
 
 static u32 random_msr(void)

@@ -52,10 +52,10 @@ static void probe_destroy(struct device *d)
 	container_of(d, struct probe, dev)->destroys++;
 }
 
-static const struct dev_ops wide = {"wide",        8,   probe_read, probe_write, probe_reset,
-				    probe_destroy, NULL};
-static const struct dev_ops bytes = {"bytes",       1,   probe_read, probe_write, probe_reset,
-				     probe_destroy, NULL};
+static const struct dev_ops wide = {"wide",        8,    probe_read, probe_write, probe_reset,
+				    probe_destroy, NULL, NULL};
+static const struct dev_ops bytes = {"bytes",       1,    probe_read, probe_write, probe_reset,
+				     probe_destroy, NULL, NULL};
 static struct probe a, b;
 
 static int setup(void **state)

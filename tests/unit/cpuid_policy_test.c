@@ -396,7 +396,7 @@ static void test_out_of_range(UNUSED void **state)
 	/* The hypervisor's range is ours. */
 	ask(0x40000002, 0);
 	assert_regs(0, 0, 0, 0);
-	ask(0x40000100, 0);
+	ask(0x40000102, 0);
 	assert_regs(0, 0, 0, 0);
 	/* Without a TSC frequency the last leaf is 0DH, and the sub-leaf counts. */
 	guest_cpuid_policy(&policy, skylake_host, 1, 0);
@@ -414,6 +414,19 @@ static void test_hypervisor_leaves(UNUSED void **state)
 	assert_regs(CPUID_TERN_VERSION, 0, 0, 0);
 	ask(1, 0);
 	assert_true((r[2] & BIT(31)) != 0);
+	/* KVM's come with a clock that they can promise, on AMD, too. */
+	ask(0x40000100, 0);
+	assert_regs(0, 0, 0, 0);
+	for (u32 i = 0; i < 2; i++) {
+		guest_cpuid_policy(&policy, i == 0 ? skylake_host : qemu_host, 1, 2600000000);
+		ask(0x40000000, 0);
+		assert_int_equal(r[0], 0x40000001);
+		ask(0x40000100, 5);
+		assert_int_equal(r[0], 0x40000101);
+		assert_memory_equal(&r[1], "KVMKVMKVM\0\0\0", 12);
+		ask(0x40000101, 0);
+		assert_regs(BIT(3) | BIT(5) | BIT(24), 0, 0, 0);
+	}
 }
 
 static void test_fast_clock(UNUSED void **state)

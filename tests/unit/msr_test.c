@@ -41,7 +41,7 @@ static u32 last_msr;
 static u64 last_value;
 
 /* The local APIC: what it was told. */
-static u32 base_changes, tsc_moves;
+static u32 base_changes, tsc_moves, clock_writes, clock_msr;
 static u64 base_old, base_new;
 
 void vlapic_base_changed(struct vcpu *v, u64 old, u64 value)
@@ -57,6 +57,13 @@ void vlapic_tsc_moved(struct vcpu *v)
 {
 	assert_ptr_equal(v, &vc);
 	tsc_moves++;
+}
+
+void guest_pvclock_written(struct vcpu *v, u32 msr)
+{
+	assert_ptr_equal(v, &vc);
+	clock_writes++;
+	clock_msr = msr;
 }
 
 static u64 *hold(u32 msr)
@@ -133,7 +140,7 @@ static void start(cpuid_host_fn *host, bool timer)
 	memset(&vc, 0, sizeof(vc));
 	memset(held, 0, sizeof(held));
 	held_count = 0;
-	guest_cpuid_policy_on(&policy, host, 1, 0, &on);
+	guest_cpuid_policy_on(&policy, host, 1, 1000000000, &on);
 	arch.cpuid = &policy;
 	arch.tsc_offset = 0;
 	vc.arch = &arch;
@@ -398,9 +405,12 @@ static void test_tsc(UNUSED void **state)
 	assert_true(takes(TSC_ADJUST, 0));
 	host_tsc = 5000;
 	assert_int_equal(get(TSC), 5000);
+	clock_writes = 0;
 	assert_true(takes(TSC, 100));
 	assert_int_equal(last_msr, TSC);
 	assert_int_equal(last_value, arch.tsc_offset);
+	assert_int_equal(clock_writes, 1);
+	assert_int_equal(clock_msr, 0x4b564d01);
 	assert_int_equal(get(TSC), 100);
 	assert_int_equal(get(TSC_ADJUST), (u64)-4900);
 	host_tsc = 6000;

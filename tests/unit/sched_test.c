@@ -136,6 +136,7 @@ static int teardown(void **state)
 	(void)state;
 	stop_all();
 	fake_vm_end();
+	fake_tsc_step = 100;
 	return 0;
 }
 
@@ -196,6 +197,51 @@ static void test_shares(void **state)
 	near(used(b), 2000 * MS, 2);
 	near(used(c), 4000 * MS, 2);
 	near(used(a) + used(b) + used(c), 7000 * MS, 1);
+}
+
+/* The time in a queue counts, to the tick: not while it runs, sleeps or is blocked. */
+static void test_waited(void **state)
+{
+	u64 until;
+	struct sched_vcpu *s;
+	struct vcpu *vc;
+	struct vm *vm;
+
+	(void)state;
+	start(2);
+	fake_tsc_step = 0;
+	vm = fake_vm("a", 1, 256, 0);
+	vc = vm->vcpus[0];
+	s = &vc->sched;
+	arch_irq_off();
+	fake_tsc += 500;
+	assert_ptr_equal(sched_pick(&until), vc);
+	assert_int_equal(s->waited, 500);
+	fake_tsc += 200;
+	sched_put(vc, true);
+	assert_int_equal(s->waited, 500);
+	fake_tsc += 30;
+	/* Another CPU takes it. */
+	fake_cpu_set(1);
+	assert_ptr_equal(sched_pick(&until), vc);
+	assert_int_equal(s->waited, 530);
+	fake_tsc += 1000;
+	sched_put(vc, false);
+	fake_tsc += 1000;
+	sched_wake(vc);
+	fake_tsc += 7;
+	assert_true(sched_block(vc));
+	assert_int_equal(s->waited, 537);
+	fake_tsc += 1000;
+	sched_wake(vc);
+	/* Taken by a CPU whose clock is behind. */
+	fake_tsc -= 50;
+	assert_ptr_equal(sched_pick(&until), vc);
+	assert_int_equal(s->waited, 537);
+	assert_int_equal(s->used, 1200);
+	sched_put(vc, false);
+	arch_irq_on();
+	fake_cpu_set(0);
 }
 
 static void test_cap(void **state)
@@ -416,6 +462,7 @@ int main(void)
 		cmocka_unit_test(test_pick),
 		cmocka_unit_test(test_charge_is_exact),
 		cmocka_unit_test_teardown(test_shares, teardown),
+		cmocka_unit_test_teardown(test_waited, teardown),
 		cmocka_unit_test_teardown(test_cap, teardown),
 		cmocka_unit_test_teardown(test_placement, teardown),
 		cmocka_unit_test_teardown(test_no_hoarding, teardown),

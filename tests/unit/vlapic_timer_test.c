@@ -278,12 +278,65 @@ static void test_tsc_moved(UNUSED void **state)
 	assert_int_equal(v1->wake_at, fake_tsc + 2000);
 }
 
+/* Time stood still: one-shot, periodic and deadline timers are due as much later, and what has not begun stays so. */
+static void test_time_moved(UNUSED void **state)
+{
+	const u64 minute = 120000000000;
+	u64 start = fake_tsc;
+
+	vlapic_time_moved(v1, minute);
+	assert_true(v1->wake_at == NEVER);
+	set(v1, LVT_TIMER, PERIODIC | 0x51);
+	set(v1, TDCR, 0xb);
+	set(v1, TMICT, 1000000);
+	for (u64 i = 0; i < 10; i++) {
+		/* In the middle of a period. */
+		fake_tsc += 400000;
+		assert_int_equal(get(v1, TMCCT), 600000);
+		fake_tsc += minute;
+		v1->arch->tsc_offset -= minute;
+		vlapic_time_moved(v1, minute);
+		assert_int_equal(get(v1, TMCCT), 600000);
+		assert_int_equal(v1->wake_at, start + (i + 1) * (minute + 1000000));
+		fake_tsc += 599999;
+		assert_int_equal(drain(v1), 0);
+		fake_tsc += 1;
+		assert_int_equal(drain(v1), 1);
+	}
+	/* The deadline is a value of the guest's TSC, which stood still as well. */
+	set(v1, LVT_TIMER, DL_MODE | 0x51);
+	start = fake_tsc + v1->arch->tsc_offset;
+	assert_int_equal(wrmsr(v1, DEADLINE, start + 5000), 0);
+	fake_tsc += minute;
+	v1->arch->tsc_offset -= minute;
+	vlapic_time_moved(v1, minute);
+	assert_int_equal(v1->wake_at, fake_tsc + 5000);
+	assert_int_equal(rdmsr(v1, DEADLINE), start + 5000);
+	vlapic_tsc_moved(v1);
+	assert_int_equal(v1->wake_at, fake_tsc + 5000);
+	/* Time went ahead. */
+	vlapic_time_moved(v1, (u64)-3000);
+	assert_int_equal(v1->wake_at, fake_tsc + 2000);
+	fake_tsc += 2000;
+	assert_int_equal(drain(v1), 1);
+	/* Neither end is passed. */
+	assert_int_equal(wrmsr(v1, DEADLINE, fake_tsc + v1->arch->tsc_offset + 5000), 0);
+	vlapic_time_moved(v1, (u64)INT64_MIN);
+	assert_int_equal(v1->wake_at, 0);
+	assert_int_equal(drain(v1), 1);
+	assert_int_equal(wrmsr(v1, DEADLINE, fake_tsc + v1->arch->tsc_offset + BIT(63)), 0);
+	assert_int_equal(v1->wake_at, fake_tsc + BIT(63));
+	vlapic_time_moved(v1, INT64_MAX);
+	assert_true(v1->wake_at == NEVER);
+	assert_int_equal(drain(v1), 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(one_shot),     T(divide),   T(periodic),       T(periodic_too_fast),
-		T(timer_vector), T(deadline), T(deadline_modes), T(tsc_moved),
+		T(one_shot), T(divide),         T(periodic),  T(periodic_too_fast), T(timer_vector),
+		T(deadline), T(deadline_modes), T(tsc_moved), T(time_moved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,11 +12,14 @@
 #include <tern/err.h>
 #include <tern/frames.h>
 #include <tern/scrub.h>
+#include <tern/timer.h>
+#include <tern/vm_time.h>
 #include <tests/fake/fake_frames.h>
 #include <tests/fake/fake_host.h>
 #include <tests/fake/fake_virt.h>
 
 #define FRAMES 4096u
+#define MS     1000000ull
 
 #define ROM_PAGES 2u /* ACPI and SMBIOS tables: backed, but beside the grant */
 
@@ -39,6 +42,7 @@ static int teardown(void **state)
 	(void)state;
 	fake_cpu_set(0);
 	fake_vm_end();
+	fake_tsc_step = 100;
 	return 0;
 }
 
@@ -283,6 +287,137 @@ static void test_pause_while_running(void **state)
 	assert_int_equal(act("a", vm_resume), 0);
 	assert_true(vcpu_run_slice());
 	assert_int_equal(fake_vcpu(vm->vcpus[0])->runs, 4);
+}
+
+static u64 seen_time, seen_base, left_at;
+
+/* Sets its timer, the third time it is paused as by another CPU, and runs on a little: then it has left. */
+static void guest_looks(struct vcpu *vc, u64 until, struct vm_exit *out)
+{
+	(void)until;
+	assert_true(vm_now(vc->vm) >= seen_time);
+	seen_time = vm_now(vc->vm);
+	seen_base = vc->vm->time_base;
+	out->kind = EXIT_HLT;
+	vc->wake_at = fake_tsc + MS;
+	if (fake_vcpu(vc)->runs % 3 != 0)
+		return;
+	assert_int_equal(act("a", vm_pause), 0);
+	assert_int_equal(vm_now(vc->vm), vm_now(vc->vm));
+	fake_tsc += 1000;
+	left_at = fake_tsc - seen_base;
+	out->kind = EXIT_HOST;
+}
+
+/* Time stands still in a pause, and starts from where the last vCPU has left it. */
+static void test_time_stands_still(void **state)
+{
+	struct vm *vm = fake_vm("a", 2, 0, 0);
+	u64 base = vm->time_base, at;
+
+	(void)state;
+	fake_tsc_step = 0;
+	seen_time = 0;
+	assert_int_equal(vm_now(vm), fake_tsc - base);
+	fake_virt_guest = guest_looks;
+	/* Paused while all sleep: their timers are stopped. */
+	assert_true(vcpu_run_slice());
+	assert_int_equal(fake_armed[0], fake_tsc + MS);
+	at = vm_now(vm);
+	assert_int_equal(act("a", vm_pause), 0);
+	assert_int_equal(fake_armed[0], UINT64_MAX);
+	assert_true(vm_deadline(vm, at + 5) == UINT64_MAX);
+	fake_tsc += 60000 * MS;
+	assert_int_equal(vm_now(vm), at);
+	assert_int_equal(act("a", vm_resume), 0);
+	assert_int_equal(vm_now(vm), at);
+	assert_int_equal(vm->time_base, base + 60000 * MS);
+	assert_int_equal(vm_deadline(vm, at + 5), fake_tsc + 5);
+	assert_true(vm_deadline(vm, UINT64_MAX) == UINT64_MAX);
+	assert_int_equal(vm->resumed, 1);
+	/* The vCPU that sleeps on has its timer again; the local APIC's fake knows nothing of time. */
+	assert_true(vcpu_run_slice());
+	assert_int_equal(vm->resumed, 0);
+	assert_true(fake_armed[0] != UINT64_MAX);
+	/* Paused while one runs: what it saw while it left counts. */
+	vcpu_notify(vm->vcpus[0]);
+	assert_true(vcpu_run_slice());
+	vcpu_notify(vm->vcpus[0]);
+	assert_true(vcpu_run_slice());
+	assert_int_equal(fake_vcpu(vm->vcpus[0])->runs, 3);
+	assert_int_equal(fake_armed[0], UINT64_MAX);
+	assert_int_equal(vm_now(vm), left_at);
+	fake_tsc += 60000 * MS;
+	assert_int_equal(vm_now(vm), left_at);
+	/* Stopped and started again from there: it goes on all the same. */
+	assert_int_equal(act("a", stop), 0);
+	fake_tsc += MS;
+	assert_int_equal(act("a", vm_start), 0);
+	assert_true(vm_idle_work());
+	assert_int_equal(vm_now(vm), left_at);
+	fake_tsc += 7;
+	assert_int_equal(vm_now(vm), left_at + 7);
+}
+
+/* A device's timer is due as much later as the pause was long, and meanwhile it fires once at most. */
+static void test_devices_stand_still(void **state)
+{
+	struct vm *vm = fake_vm("a", 1, 0, 0);
+	u64 left;
+
+	(void)state;
+	fake_tsc_step = 0;
+	while (vcpu_run_slice())
+		;
+	/* The 8254, at 100 Hz. */
+	bus_write(&vm->bus, DEV_PORT, 0x43, 1, 0x34, NULL);
+	bus_write(&vm->bus, DEV_PORT, 0x40, 1, 0x9b, NULL);
+	bus_write(&vm->bus, DEV_PORT, 0x40, 1, 0x2e, NULL);
+	fake_tsc += 3 * MS;
+	left = fake_armed[0] - fake_tsc;
+	assert_in_range(left, 6 * MS, 8 * MS);
+	for (u32 i = 0; i < 3; i++) {
+		assert_int_equal(act("a", vm_pause), 0);
+		fake_tsc += 60000 * MS;
+		timer_interrupt();
+		assert_int_equal(fake_armed[0], UINT64_MAX);
+		assert_int_equal(act("a", vm_resume), 0);
+		while (vcpu_run_slice())
+			;
+		assert_int_equal(fake_armed[0] - fake_tsc, left);
+	}
+}
+
+/* Paused and resumed before the vCPU that runs has noticed: time never stood still. */
+static void guest_resumed(struct vcpu *vc, u64 until, struct vm_exit *out)
+{
+	(void)until;
+	out->kind = EXIT_HOST;
+	if (fake_vcpu(vc)->runs != 1) {
+		out->kind = EXIT_HLT;
+		return;
+	}
+	assert_int_equal(act("a", vm_pause), 0);
+	fake_tsc += MS;
+	assert_int_equal(act("a", vm_resume), 0);
+	seen_base = vc->vm->time_base;
+	seen_time = vm_now(vc->vm);
+}
+
+static void test_resumed_while_running(void **state)
+{
+	struct vm *vm = fake_vm("a", 1, 0, 0);
+	u64 base = vm->time_base, resumed;
+
+	(void)state;
+	fake_tsc_step = 0;
+	fake_virt_guest = guest_resumed;
+	resumed = fake_tsc + MS;
+	while (vcpu_run_slice())
+		;
+	assert_int_equal(seen_base, base);
+	assert_int_equal(seen_time, resumed - base);
+	assert_int_equal(fake_vcpu(vm->vcpus[0])->runs, 2);
 }
 
 /* A VM is destroyed while another CPU is in its guest: nothing goes before that CPU is out. */
@@ -549,6 +684,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_starts_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_halt_lasts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pause_while_running, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_time_stands_still, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_devices_stand_still, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_resumed_while_running, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_destroy_while_running, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_sparse_vm_is_taken_apart_in_short_steps,
 						setup, teardown),

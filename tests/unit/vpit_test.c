@@ -15,6 +15,7 @@
 #include <tern/vm.h>
 #include <tests/fake/fake_frames.h>
 #include <tests/fake/fake_host.h>
+#include <tests/fake/fake_pause.h>
 
 #define HZ 1193182u
 
@@ -56,7 +57,7 @@ static void out16(u32 port, u32 value)
 /* Time goes to a tick of the 8254; the timer interrupts in between come when they are due. */
 static void until(u64 tick)
 {
-	u64 end = ticks_to_tsc(tick, HZ);
+	u64 end = vm_deadline(&vm, ticks_to_time(tick, HZ));
 
 	while (fake_armed[0] <= end) {
 		fake_tsc = fake_armed[0];
@@ -67,7 +68,7 @@ static void until(u64 tick)
 
 static void pass(u64 ticks)
 {
-	until(ticks_now(HZ) + ticks);
+	until(ticks_now(&vm, HZ) + ticks);
 }
 
 static u32 news(void)
@@ -113,17 +114,17 @@ static void test_periodic(void **state)
 
 	(void)state;
 	for (u32 i = 0; i < ARRAY_SIZE(hz); i++) {
-		u64 begin = ticks_now(HZ), deadline;
+		u64 begin = ticks_now(&vm, HZ), deadline;
 
 		fake_tsc_hz = hz[i];
-		fake_tsc = ticks_to_tsc(begin + 1, HZ);
+		fake_tsc = ticks_to_time(begin + 1, HZ);
 		out(0x43, 0x34);
 		assert_int_equal(news(), 0);
-		begin = ticks_now(HZ) + 1;
+		begin = ticks_now(&vm, HZ) + 1;
 		out16(0x40, 1193);
 		for (u32 k = 1; k <= 1000; k++) {
 			/* Each deadline is on the grid, though the interrupt is late by some ticks. */
-			deadline = ticks_to_tsc(begin + k * 1193, HZ);
+			deadline = ticks_to_time(begin + k * 1193, HZ);
 			assert_true(fake_armed[0] == deadline);
 			fake_tsc = deadline + hz[i] / 1000000 * (k % 700);
 			timer_interrupt();
@@ -140,20 +141,52 @@ static void test_periodic(void **state)
 	}
 }
 
+/* Pauses of a minute, each in the middle of a period, cost no tick and add none; what is left of the period is left. */
+static void test_paused(void **state)
+{
+	u64 begin, left, timer;
+
+	(void)state;
+	out(0x43, 0x34);
+	out16(0x40, 1193);
+	out(0x43, 0xb0);
+	out16(0x42, 50000);
+	out(0x61, 0x01);
+	begin = ticks_now(&vm, HZ) + 1;
+	for (u32 k = 1; k <= 1000; k++) {
+		until(begin + k * 1193 - 593);
+		left = fake_armed[0] - fake_tsc;
+		timer = in16(0x42);
+		assert_true(fake_pause(&vm, 60 * fake_tsc_hz + k) <= 1);
+		assert_int_equal(news(), k > 1);
+		assert_int_equal(fake_armed[0] - fake_tsc, left);
+		assert_int_equal(ticks_now(&vm, HZ), begin + k * 1193 - 593);
+		assert_int_equal(in16(0x42), timer);
+	}
+	until(begin + 1000 * 1193);
+	assert_int_equal(news(), 1);
+	assert_int_equal(vpit_merged(vm.platform.pit), 0);
+	/* A VM that is paused costs its node one interrupt, however long it is. */
+	out16(0x40, 300);
+	until(begin + 1001 * 1193);
+	assert_int_equal(fake_pause(&vm, 3600 * fake_tsc_hz), 1);
+	assert_int_equal(fake_pause(&vm, 0), 0);
+}
+
 static void test_late(void **state)
 {
-	u64 begin = ticks_now(HZ) + 1;
+	u64 begin = ticks_now(&vm, HZ) + 1;
 
 	(void)state;
 	out(0x43, 0x36);
 	out16(0x40, 1000);
-	fake_tsc = ticks_to_tsc(begin + 7500, HZ);
+	fake_tsc = ticks_to_time(begin + 7500, HZ);
 	timer_interrupt();
 	assert_int_equal(news(), 1);
 	assert_int_equal(vpit_merged(vm.platform.pit), 6);
-	assert_true(fake_armed[0] == ticks_to_tsc(begin + 8000, HZ));
+	assert_true(fake_armed[0] == ticks_to_time(begin + 8000, HZ));
 	/* A port access delivers what is due before the interrupt does. */
-	fake_tsc = ticks_to_tsc(begin + 8010, HZ);
+	fake_tsc = ticks_to_time(begin + 8010, HZ);
 	in(0x40);
 	assert_int_equal(news(), 1);
 	timer_interrupt();
@@ -216,7 +249,7 @@ static void test_one_shots(void **state)
 /* A new count of a running period begins with the next one. */
 static void test_new_period(void **state)
 {
-	u64 begin = ticks_now(HZ) + 1;
+	u64 begin = ticks_now(&vm, HZ) + 1;
 
 	(void)state;
 	out(0x43, 0x34);
@@ -416,6 +449,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_periodic, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_paused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_shots, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_new_period, setup, teardown),

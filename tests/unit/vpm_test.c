@@ -14,6 +14,7 @@
 #include <tern/vm.h>
 #include <tests/fake/fake_frames.h>
 #include <tests/fake/fake_host.h>
+#include <tests/fake/fake_pause.h>
 
 #define HZ 3579545u
 
@@ -55,7 +56,7 @@ static void out(u32 offset, u32 width, u32 value)
 
 static void pass(u64 ticks)
 {
-	u64 end = ticks_to_tsc(ticks_now(HZ) + ticks, HZ);
+	u64 end = vm_deadline(&vm, ticks_to_time(ticks_now(&vm, HZ) + ticks, HZ));
 
 	while (fake_armed[0] <= end) {
 		fake_tsc = fake_armed[0];
@@ -165,6 +166,32 @@ static void test_timer(void **state)
 	out(2, 2, 0x0001);
 }
 
+/* The timer stands still in a pause, and its interrupt comes as much later. */
+static void test_paused(void **state)
+{
+	u32 before;
+	u64 left;
+
+	(void)state;
+	pass(1000);
+	out(2, 2, 0x0001);
+	before = in(8, 4);
+	left = fake_armed[0] - fake_tsc;
+	/* Longer than the timer needs for its top bit: its interrupt comes once, and finds nothing. */
+	assert_int_equal(fake_pause(&vm, 3600 * fake_tsc_hz), 1);
+	assert_int_equal(in(8, 4), before);
+	assert_int_equal(in(0, 2), 0);
+	assert_int_equal(fake_armed[0] - fake_tsc, left);
+	pass(0x80000000 - 1001);
+	assert_false(line);
+	pass(1);
+	assert_true(line);
+	assert_int_equal(edges, 1);
+	assert_int_equal(in(8, 4), 0x80000000);
+	out(2, 2, 0);
+	assert_int_equal(fake_pause(&vm, fake_tsc_hz), 0);
+}
+
 static void test_sleep(void **state)
 {
 	(void)state;
@@ -217,6 +244,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_power_button, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_paused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sleep, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_keyboard, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),

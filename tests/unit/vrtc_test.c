@@ -15,6 +15,7 @@
 #include <tern/wall_clock.h>
 #include <tests/fake/fake_frames.h>
 #include <tests/fake/fake_host.h>
+#include <tests/fake/fake_pause.h>
 
 #define HZ    32768u
 #define START 1709251198ull /* 2024-02-29 23:59:58, a Thursday */
@@ -52,7 +53,7 @@ static void set(u8 reg, u8 value)
 /* Ticks of 32768 Hz pass; what is due comes in between. */
 static void pass(u64 ticks)
 {
-	u64 end = ticks_to_tsc(ticks_now(HZ) + ticks, HZ);
+	u64 end = vm_deadline(&vm, ticks_to_time(ticks_now(&vm, HZ) + ticks, HZ));
 
 	while (fake_armed[0] <= end) {
 		fake_tsc = fake_armed[0];
@@ -227,7 +228,7 @@ static void test_periodic(void **state)
 	}
 	/* Late: still on the grid, and the line stands until the register was read. */
 	pass(16);
-	fake_tsc = ticks_to_tsc(ticks_now(HZ) + 100, HZ);
+	fake_tsc = ticks_to_time(ticks_now(&vm, HZ) + 100, HZ);
 	timer_interrupt();
 	assert_int_equal(edges, 2049);
 	assert_int_equal(fake_armed[0], UINT64_MAX);
@@ -261,6 +262,28 @@ static void test_periodic(void **state)
 	bus_reset(&vm.bus);
 	assert_false(line);
 	assert_int_equal(get(0x0b), 0x02);
+}
+
+/* Periodic interrupts across pauses: as many as there would have been without; and the time of day stands still. */
+static void test_paused(void **state)
+{
+	u32 seen = 0;
+
+	(void)state;
+	get(0x0c);
+	set(0x0a, 0x26); /* 1024 Hz */
+	set(0x0b, 0x42);
+	for (u32 i = 0; i < 1024; i++) {
+		pass(10);
+		assert_true(fake_pause(&vm, 60 * fake_tsc_hz + i) <= 1);
+		pass(22);
+		seen += (get(0x0c) & 0x40) != 0;
+	}
+	assert_int_equal(seen, 1024);
+	assert_int_equal(edges, 1024);
+	time_is("2024-02-29 5 23:59:59");
+	set(0x0b, 0x02);
+	assert_int_equal(fake_pause(&vm, 60 * fake_tsc_hz), 0);
 }
 
 static void test_update_and_alarm(void **state)
@@ -383,6 +406,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_formats, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_garbage, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_periodic, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_paused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_update_and_alarm, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_divider, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),

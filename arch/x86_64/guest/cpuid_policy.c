@@ -10,6 +10,7 @@
 #include <tern/vm.h>
 
 #include "msr_regs.h"
+#include "pvclock_regs.h"
 
 #define LEAF_MAX_TSC   0x16u
 #define LEAF_MAX_XSAVE 0xdu
@@ -278,7 +279,7 @@ static void make_clock(const struct maker *m)
 	add_leaf(m, e);
 }
 
-/* Design: signature, interface version. The KVM leaves come with the first of their features. */
+/* Signature and interface version; then KVM's leaves, which need a clock of known frequency. */
 static void make_hypervisor(const struct maker *m)
 {
 	struct cpuid_entry e = {.leaf = CPUID_HV_BASE, .eax = CPUID_HV_BASE + 1};
@@ -287,6 +288,15 @@ static void make_hypervisor(const struct maker *m)
 	e.ecx = e.edx = e.ebx;
 	add_leaf(m, e);
 	add_leaf(m, (struct cpuid_entry){.leaf = CPUID_HV_BASE + 1, .eax = CPUID_TERN_VERSION});
+	if (m->tsc_hz == 0)
+		return;
+	add_leaf(m, (struct cpuid_entry){.leaf = CPUID_KVM_BASE,
+					 .eax = CPUID_KVM_FEATURES,
+					 .ebx = CPUID_KVM_EBX,
+					 .ecx = CPUID_KVM_ECX,
+					 .edx = CPUID_KVM_EDX});
+	add_leaf(m, (struct cpuid_entry){.leaf = CPUID_KVM_FEATURES,
+					 .eax = KVM_EAX_CLOCK | KVM_EAX_STEAL | KVM_EAX_STABLE});
 }
 
 static void make_extended(const struct maker *m)

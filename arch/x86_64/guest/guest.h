@@ -25,6 +25,10 @@ struct vcpu_arch {
 	u64 spec_ctrl; /* (o) the backend loads it at each entry */
 	u32 msr_last;  /* (o) row of the MSR read last: msr.c looks there first */
 	u64 mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
+	u64 time_base;                    /* (o) vm.time_base that is in tsc_offset */
+	u64 pv_wall, pv_system, pv_steal; /* (o) KVM's MSRs; 0: off */
+	u64 pv_origin, pv_waited;         /* (o) what is in their pages, unless that is due */
+	u32 pv_version, pv_due;           /* (o) see pvclock.c */
 	struct vcpu_event pending;        /* (o) to deliver at the next entry */
 	bool nmi_pending;                 /* (a) */
 	const struct cpuid_policy *cpuid; /* (c) of the VM */
@@ -124,6 +128,23 @@ struct msr_info {
 };
 /* The i-th row, rising by MSR; false: no more. */
 MUST_CHECK bool guest_msr_info(u32 i, struct msr_info *out);
+
+/* --- time (pvclock.c) --- */
+/* The loaded vCPU is going to enter its guest, in a while: its TSC and timer follow what vm.time_base has moved by. For
+ * virt_ops.vcpu_load, which then gives arch->tsc_offset to the hardware. */
+void guest_time_load(struct vcpu *vc);
+/* It enters the guest now: what the pages of KVM's clock lack is written. For virt_ops.vcpu_run. IRQs off. */
+void guest_time_enter(struct vcpu *vc);
+/* The guest has written one of KVM's MSRs, whose field has the value; or moved its TSC: MSR_KVM_SYSTEM_TIME_NEW. The owner. */
+void guest_pvclock_written(struct vcpu *vc, u32 msr);
+/* Nanoseconds of a clock of hz, 1 MHz to 8 GHz: ticks << shift, or >> -shift, times mul / 2^32. mul is from 2^31 on and right
+ * to half a unit, so the rate is off by less than 0.00025 ppm. */
+struct pvclock_scale {
+	u32 mul;
+	s8 shift;
+};
+struct pvclock_scale guest_pvclock_scale(u64 hz);
+u64 guest_pvclock_ns(struct pvclock_scale s, u64 ticks);
 
 /* --- control registers (cr.c), SDM vol. 3A 2.5, 4.1: 0, or -TERN_EINVAL: #GP(0) --- */
 struct cr_state {

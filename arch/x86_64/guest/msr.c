@@ -10,6 +10,7 @@
 #include <tern/vm.h>
 
 #include "msr_regs.h"
+#include "pvclock_regs.h"
 
 struct msr_row;
 
@@ -127,6 +128,23 @@ static bool has_spec_ctrl(const struct cpuid_policy *p)
 	return spec_ctrl_allowed(p) != 0;
 }
 
+static bool has_kvm(const struct cpuid_policy *p, u32 eax)
+{
+	const struct cpuid_entry *e = guest_cpuid_find(p, CPUID_KVM_FEATURES, 0);
+
+	return e != NULL && (e->eax & eax) != 0;
+}
+
+static bool has_kvm_clock(const struct cpuid_policy *p)
+{
+	return has_kvm(p, KVM_EAX_CLOCK);
+}
+
+static bool has_kvm_steal(const struct cpuid_policy *p)
+{
+	return has_kvm(p, KVM_EAX_STEAL);
+}
+
 static const struct msr_need need_apic = {"CPUID.1:EDX[9]", has_apic};
 static const struct msr_need need_x2apic = {"CPUID.1:ECX[21], LAPIC in x2APIC mode", has_x2apic};
 static const struct msr_need need_deadline = {"CPUID.1:ECX[24]", has_deadline};
@@ -137,6 +155,9 @@ static const struct msr_need need_ibpb = {"CPUID.7:EDX[26] or CPUID.80000008H:EB
 static const struct msr_need need_spec_ctrl = {"CPUID shows one of its bits", has_spec_ctrl};
 static const struct msr_need need_tsc_aux = {"CPUID.80000001H:EDX[27] or CPUID.7:ECX[22]",
 					     has_tsc_aux};
+
+static const struct msr_need need_kvm_clock = {"CPUID.40000101H:EAX[3]", has_kvm_clock};
+static const struct msr_need need_kvm_steal = {"CPUID.40000101H:EAX[5]", has_kvm_steal};
 
 /* --- what several rows share --- */
 
@@ -229,6 +250,7 @@ static void move_tsc(const struct msr_access *a, u64 delta)
 	a->be->write(a->vc, MSR_TSC, arch->tsc_offset);
 	if (a->vc->lapic != NULL)
 		vlapic_tsc_moved(a->vc);
+	guest_pvclock_written(a->vc, MSR_KVM_SYSTEM_TIME_NEW);
 }
 
 static int write_tsc(const struct msr_access *a, u64 value)
@@ -374,6 +396,16 @@ static int write_x2apic(const struct msr_access *a, u64 value)
 	return in_x2apic_mode(a) ? apic(a, true, &value) : -TERN_EINVAL;
 }
 
+/* An address and, in some, a bit that turns it on. */
+static int write_kvm(const struct msr_access *a, u64 value)
+{
+	if ((value & ~a->row->mask) != 0)
+		return -TERN_EINVAL;
+	*field(a) = value;
+	guest_pvclock_written(a->vc, a->msr);
+	return 0;
+}
+
 /* --- the table, rising --- */
 
 #define ONE(msr)    .first = (msr), .last = (msr)
@@ -450,6 +482,15 @@ static const struct msr_row rows[] = {
 	{RANGE(MSR_X2APIC_BASE, MSR_X2APIC_LAST), .name = "IA32_X2APIC_*", .action = MSR_EMULATE,
 	 .need = &need_x2apic, .read = read_x2apic, .write = write_x2apic,
 	 .writes = "by the virtual LAPIC"},
+	{ONE(MSR_KVM_WALL_CLOCK_NEW), .name = "MSR_KVM_WALL_CLOCK_NEW", .action = MSR_EMULATE,
+	 FIELD(pv_wall), .mask = ~KVM_WALL_RSVD, .need = &need_kvm_clock, .write = write_kvm,
+	 .writes = "bits 63:2: address"},
+	{ONE(MSR_KVM_SYSTEM_TIME_NEW), .name = "MSR_KVM_SYSTEM_TIME_NEW", .action = MSR_EMULATE,
+	 FIELD(pv_system), .mask = ~KVM_SYSTEM_RSVD, .need = &need_kvm_clock, .write = write_kvm,
+	 .writes = "bits 63:2: address; bit 0: on"},
+	{ONE(MSR_KVM_STEAL_TIME), .name = "MSR_KVM_STEAL_TIME", .action = MSR_EMULATE,
+	 FIELD(pv_steal), .mask = ~KVM_STEAL_RSVD, .need = &need_kvm_steal, .write = write_kvm,
+	 .writes = "bits 63:6: address; bit 0: on"},
 	{ONE(MSR_EFER), .name = "IA32_EFER", .action = MSR_EMULATE, .read = read_backend,
 	 .write = write_efer, .writes = "bits that CPUID shows; LME only while CR0.PG = 0"},
 	{ONE(MSR_STAR), .name = "IA32_STAR", PASS_BITS(UINT64_MAX, "any")},

@@ -178,6 +178,18 @@ u64 vlapic_timer_deadline(struct vcpu *vc)
 	return vc->lapic->timer.deadline;
 }
 
+void vlapic_time_moved(struct vcpu *vc, u64 ticks)
+{
+	struct vlapic_timer *t = &vc->lapic->timer;
+
+	if (t->due == UINT64_MAX)
+		return;
+	if ((s64)ticks < 0)
+		set_due(vc, t->due - min_u64(t->due, 0 - ticks));
+	else
+		set_due(vc, add_saturating(t->due, ticks));
+}
+
 void vlapic_tsc_moved(struct vcpu *vc)
 {
 	struct vlapic_timer *t = &vc->lapic->timer;

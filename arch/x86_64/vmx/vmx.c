@@ -184,6 +184,7 @@ static void vmx_vcpu_load(struct vcpu *vc)
 	v->ready = v->loaded = true;
 	if (vmx_tlb_load(v, pc->index))
 		vmcs_set_host(pc);
+	guest_time_load(vc);
 	if (v->tsc_offset != v->arch.tsc_offset) {
 		v->tsc_offset = v->arch.tsc_offset;
 		vmwrite64(VMCS_TSC_OFFSET, v->tsc_offset);
@@ -369,6 +370,7 @@ VCPU_LOOP_INLINE void enter_once(struct vcpu *vc, u64 until, struct vm_exit *out
 
 static bool vmx_vcpu_run(struct vcpu *vc, u64 until)
 {
+	guest_time_enter(vc);
 	return vcpu_loop(&virt_vmx, vc, until, enter_once);
 }
 
