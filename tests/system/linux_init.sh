@@ -58,6 +58,17 @@ t_mem() { # takes and frees 200 MiB
 	say "mem: settled again"
 }
 
+t_stress() { # many processes, which must all do the same
+	ok=0
+	for i in $(seq 20); do
+		md5sum < /bin/busybox > /tmp/sum.$((i % 2))
+		[ "$i" -gt 1 ] && cmp -s /tmp/sum.0 /tmp/sum.1 && ok=$((ok + 1))
+		[ "$(echo "$i" | sed 's/^/x/' | tr x y | cut -c1)" = y ] && ok=$((ok + 1))
+	done
+	say "stress: $ok of 39"
+	say "crashed: $(dmesg | grep -c segfault)"
+}
+
 t_net() {
 	ip link set lo up
 	ip link set eth0 up

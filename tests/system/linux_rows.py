@@ -93,9 +93,10 @@ def judge_main(text):
 
 ROWS = (
     # What make check runs: two vCPUs, a disk, memory that comes and goes.
-    Row("main", (Guest("web", "tern=facts,disk,mem settle=8", vcpus=2,
+    Row("main", (Guest("web", "tern=facts,stress,disk,mem settle=8", vcpus=2,
                        disks=(f"disk.img size={DISK_BYTES >> 20}MiB",)),),
-        ("> vm start web", *facts(2, 512), r"GUEST disk: 32768 sectors", r"GUEST disk-write: same",
+        ("> vm start web", *facts(2, 512), r"GUEST stress: 39 of 39", r"GUEST crashed: 0\b",
+         r"GUEST disk: 32768 sectors", r"GUEST disk-write: same",
          r"GUEST mem: idle", "> vm info web", r"backed", r"GUEST mem: settled", "> vm info web",
          r"backed", r"GUEST mem: written", "> vm info web", r"backed", r"GUEST mem: freed",
          r"GUEST mem: settled again", "> vm info web", r"backed", r"GUEST done",

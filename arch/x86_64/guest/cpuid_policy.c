@@ -47,7 +47,7 @@
 	(CPUID72_EDX_PSFD | CPUID72_EDX_IPRED | CPUID72_EDX_RRSBA | CPUID72_EDX_DDPD_U | \
 	 CPUID72_EDX_BHI | CPUID72_EDX_MCDT_NO)
 /* XSAVES is not shown: IA32_XSS and the supervisor states are not switched. */
-#define SHOWN_D1_EAX (CPUIDD1_EAX_XSAVEOPT | CPUIDD1_EAX_XSAVEC | CPUIDD1_EAX_XGETBV1)
+#define SHOWN_D1_EAX (CPUIDD1_EAX_XSAVEOPT | CPUIDD1_EAX_XGETBV1)
 #define SHOWN_X1_ECX                                                                  \
 	(CPUIDX1_ECX_LAHF | CPUIDX1_ECX_CR8 | CPUIDX1_ECX_LZCNT | CPUIDX1_ECX_SSE4A | \
 	 CPUIDX1_ECX_MISALIGN | CPUIDX1_ECX_PREFETCHW | CPUIDX1_ECX_TBM | CPUIDX1_ECX_AVX)
@@ -421,8 +421,8 @@ u8 guest_phys_bits(const struct cpuid_policy *p)
 	return e != NULL ? (u8)e->eax : PHYS_BITS_DEFAULT;
 }
 
-/* Bytes of the XSAVE area for xcr0: standard form, or the compacted one (SDM vol. 1 13.4.3). */
-static u32 xsave_size(const struct cpuid_policy *p, u64 xcr0, bool compacted)
+/* Bytes of the XSAVE area for xcr0, SDM vol. 1 13.4.3. */
+static u32 xsave_size(const struct cpuid_policy *p, u64 xcr0)
 {
 	u32 size = XSAVE_LEGACY;
 
@@ -432,14 +432,8 @@ static u32 xsave_size(const struct cpuid_policy *p, u64 xcr0, bool compacted)
 		if ((xcr0 >> i & 1) == 0)
 			continue;
 		e = guest_cpuid_find(p, LEAF_MAX_XSAVE, i);
-		if (e == NULL)
-			continue;
-		if (!compacted)
+		if (e != NULL)
 			size = (u32)max_u64(size, (u64)e->ebx + e->eax);
-		else if ((e->ecx & XSAVE_ECX_ALIGNED) != 0)
-			size = (u32)align_up(size, XSAVE_ALIGN) + e->eax;
-		else
-			size += e->eax;
 	}
 	return size;
 }
@@ -485,9 +479,7 @@ void guest_cpuid(const struct cpuid_policy *p, const struct cpuid_state *s, u32 
 		break;
 	case LEAF_MAX_XSAVE:
 		if (e != NULL && subleaf == 0)
-			out[1] = xsave_size(p, s->xcr0, false);
-		else if (subleaf == 1 && (out[0] & CPUIDD1_EAX_XSAVEC) != 0)
-			out[1] = xsave_size(p, s->xcr0, true);
+			out[1] = xsave_size(p, s->xcr0);
 		break;
 	case CPUID_EXT_BASE + 1:
 		if (p->amd && !s->apic_enabled)

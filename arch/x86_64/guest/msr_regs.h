@@ -125,7 +125,6 @@
 #define XSAVE_LEGACY      576u /* legacy region and header */
 #define XSAVE_FIRST       2u   /* components that leaf 0DH describes one by one */
 #define XSAVE_LAST        9u
-#define XSAVE_ALIGN       64u
 #define XSAVE_ECX_ALIGNED (1u << 1)
 
 /* CPUID leaf 1 */
@@ -218,7 +217,6 @@
 #define CPUID72_EDX_BHI        (1u << 4)
 #define CPUID72_EDX_MCDT_NO    (1u << 5)
 #define CPUIDD1_EAX_XSAVEOPT   (1u << 0)
-#define CPUIDD1_EAX_XSAVEC     (1u << 1)
 #define CPUIDD1_EAX_XGETBV1    (1u << 2)
 #define CPUIDX1_ECX_LAHF       (1u << 0)
 #define CPUIDX1_ECX_CMP_LEGACY (1u << 1)
