@@ -6,6 +6,7 @@
 #ifndef TERN_LOCK_H
 #define TERN_LOCK_H
 
+#include <tern/err.h>
 #include <tern/pcpu.h>
 #include <tern/types.h>
 
