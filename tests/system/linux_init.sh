@@ -69,11 +69,27 @@ t_stress() { # many processes, which must all do the same
 	say "crashed: $(dmesg | grep -c segfault)"
 }
 
-t_net() {
+t_net() { # with "peer": pings it, and sends it so many MiB by TCP; without: the server of them all
 	ip link set lo up
 	ip link set eth0 up
 	ip addr add "$(value addr)/24" dev eth0
-	say "net: up"
+	peer=$(value peer)
+	mib=$(value mib)
+	dd if=/dev/zero bs=1M count="$mib" 2>/dev/null | md5sum > /tmp/want
+	if [ -z "$peer" ]; then
+		for port in $(value ports | tr ',' ' '); do
+			(nc -l -p "$port" | md5sum > "/tmp/got.$port"
+			cmp -s "/tmp/got.$port" /tmp/want && say "net: port $port same") &
+		done
+		say "net: up"
+		wait
+	else
+		say "net: up"
+		ping -c 5 -W 10 "$peer" | awk '/transmitted/ { print "GUEST net: ping " $1 " " $4 }'
+		dd if=/dev/zero bs=64k count="$((mib * 16))" 2>/dev/null | nc "$peer" "$(value ports)"
+		say "net: sent"
+	fi
+	say "net: $(awk '$1 == "eth0:" { print "errors " $4 + $12 " dropped " $5 + $13 }' /proc/net/dev)"
 }
 
 for t in $(value tern | tr ',' ' '); do
