@@ -73,6 +73,8 @@ void apic_cpu_init(void)
 	reg_write(LAPIC_LVT_TIMER, VEC_TIMER | (deadline_mode ? LVT_TSC_DEADLINE : 0));
 	/* SDM vol. 3A 11.5.4.1: the mode must be set before the first deadline is written. */
 	__asm__ volatile("mfence" : : : "memory");
+	/* Once more: QEMU forgets a request of the 8259s, masked above, only when this is written. */
+	reg_write(LAPIC_SVR, SVR_ENABLE | VEC_SPURIOUS);
 }
 
 u32 apic_id(void)
