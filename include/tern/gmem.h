@@ -83,7 +83,8 @@ enum gmem_touch gmem_touch(struct gmem *g, gpa_t gpa, bool write);
 /*
  * Takes the frames of the whole 4 KiB pages in [gpa, gpa + len) back; they read as zero afterwards,
  * ROM keeps its content. Returns bytes given back: less than what was backed there when a large
- * leaf could not be split for want of memory (its part is zeroed in place). No lock is held.
+ * leaf could not be split for want of memory (its part is zeroed in place). At most the bus lock is held:
+ * a CPU that waits for it is not in the guest, and the flush does not wait for such a CPU.
  */
 u64 gmem_unback(struct gmem *g, gpa_t gpa, u64 len);
 /* Changes the grant, whole pages, at most advertised; a grant below what is backed takes nothing
