@@ -110,6 +110,7 @@ $(B)/shim/shim.elf: $(SHIM_SRC) tests/system/shim/shim.h tests/system/shim/shim.
 
 .PHONY: check check-build check-layers check-headers check-budget check-format check-spdx
 check-linux: $(B)/tern.iso ## Debian guests: kernels, vCPUs, disks, network, memory, time
+	@$(PYTHON) tests/system/linux_image.py --build $(B) # before two rows want the same
 	@TERN_LONG=1 TERN_BUILD=$(B) $(PYTHON) -m pytest -q -n 2 -k '$(or $(SELECT),linux)' tests/system/test_linux.py
 
 check-long: guests $(B)/tern.iso ## bare guests, the long rows too: a million operations each, canaries, 1,000 VMs

@@ -8,6 +8,7 @@ import argparse
 import fnmatch
 import gzip
 import lzma
+import os
 import pathlib
 import re
 import struct
@@ -36,17 +37,26 @@ def run(*argv, cwd=None):
     return r.stdout
 
 
+def apt(*argv, cwd=None):
+    """Asks apt; once more with new lists when it knows nothing, or knows what is gone."""
+    try:
+        return run(*argv, cwd=cwd)
+    except ImageError:
+        run(*(() if os.getuid() == 0 else ("sudo",)), "apt-get", "update")
+        return run(*argv, cwd=cwd)
+
+
 def package(name):
     """The package with the kernel: a meta package depends on it; of a pattern, the newest."""
     if "*" in name:
-        names = fnmatch.filter(run("apt-cache", "pkgnames", name.split("*")[0]).split(), name)
+        names = fnmatch.filter(apt("apt-cache", "pkgnames", name.split("*")[0]).split(), name)
         versions = [[int(n) for n in re.findall(r"\d+", n)] + [n] for n in names]
         if not versions:
             raise ImageError(f"there is no package {name}; is apt's list there (apt update)?")
         return max(versions)[-1]
     if re.fullmatch(r"linux-image-\d.*", name):
         return name
-    depends = run("apt-cache", "depends", "--important", name)
+    depends = apt("apt-cache", "depends", "--important", name)
     found = re.search(r"Depends: (linux-image-\S+)", depends)
     if not found:
         raise ImageError(f"{name} names no kernel; is apt's list there (apt update)?")
@@ -60,7 +70,7 @@ def kernel(build, name=CLOUD):
     tree = folder / full
     folder.mkdir(parents=True, exist_ok=True)
     if not list(tree.glob("boot/vmlinuz-*")):
-        run("apt-get", "download", full, cwd=folder)
+        apt("apt-get", "download", full, cwd=folder)
         run("dpkg-deb", "-x", next(folder.glob(f"{full}_*.deb")), tree)
     return next(tree.glob("boot/vmlinuz-*")), next(tree.glob("lib/modules/*"))
 

@@ -98,56 +98,49 @@ static bool pic_asks(const struct vcpu *vc)
 	return pic != NULL && vpic_asks(pic) && vlapic_takes_extint(vc);
 }
 
-/* Takes the vector of an interrupt that can be delivered now. False: there is none, or, *wait, not now. */
-static bool take(struct vcpu *vc, bool open, bool *wait, u8 *vector)
+/* Takes in what was posted, and tells the CPU of it. The vector that Tern is to inject, or VLAPIC_NONE. */
+static int sync(struct vcpu *vc)
 {
 	struct vmx_vcpu *v = vmx_of(vc);
-	int highest = vlapic_sync(vc, rdtsc()), next = VLAPIC_NONE, blocked;
+	int highest = vlapic_sync(vc, rdtsc()), next, blocked;
 
 	if (v->apicv) {
 		tell_cpu(vc, highest);
-	} else {
-		next = vlapic_pending(vc, &blocked);
-		set_threshold(v, vector_or_0(blocked) >> CLASS_SHIFT);
+		return VLAPIC_NONE;
 	}
-	*wait = false;
-	if (next == VLAPIC_NONE && !pic_asks(vc))
-		return false;
-	*wait = !open;
-	if (!open)
-		return false;
-	if (next != VLAPIC_NONE) {
-		vlapic_accept(vc, next);
-		*vector = (u8)next;
-	} else {
-		*vector = vpic_ack(vc->vm->platform.pic);
-		vlapic_extint_taken(vc);
-	}
-	return true;
+	next = vlapic_pending(vc, &blocked);
+	/* Before every entry with another TPR: a threshold above it fails the entry (SDM vol. 3C 27.2.1.1). */
+	set_threshold(v, vector_or_0(blocked) >> CLASS_SHIFT);
+	return next;
 }
 
 bool vmx_apic_put(struct vcpu *vc, bool open)
 {
 	struct vmx_vcpu *v = vmx_of(vc);
-	bool wait = !open;
-	u8 vector;
+	/* One whose delivery was put off has left the APIC already. */
+	bool put_off = v->interrupt.type != EVENT_NONE;
+	int next;
 
 	if (UNLIKELY(v->apicv != virtualizes(vc)))
 		switch_mode(vc, !v->apicv);
-	/* One whose delivery was put off has left the APIC already. */
-	if (v->interrupt.type == EVENT_NONE) {
-		if (!take(vc, open, &wait, &vector))
-			return wait;
-		v->interrupt = (struct vcpu_event){.type = EVENT_INTERRUPT, .vector = vector};
-	} else if (v->apicv) {
-		tell_cpu(vc, vlapic_sync(vc, rdtsc()));
-	}
+	next = sync(vc);
+	if (!put_off && next == VLAPIC_NONE && !pic_asks(vc))
+		return false;
 	if (!open)
 		return true;
+	if (!put_off && next != VLAPIC_NONE) {
+		vlapic_accept(vc, next);
+		v->interrupt.vector = (u8)next;
+	} else if (!put_off) {
+		v->interrupt.vector = vpic_ack(vc->vm->platform.pic);
+		vlapic_extint_taken(vc);
+	}
+	v->interrupt.type = EVENT_INTERRUPT;
 	vmwrite32(VMCS_ENTRY_INTR_INFO, vmx_decode_entry_info(&v->interrupt, true));
 	v->interrupt.type = EVENT_NONE;
-	/* The 8259 may have another, of higher priority; the APIC's others wait for EOI. */
-	return pic_asks(vc);
+	/* What is left may be of higher priority: the 8259's, or beside one that was put off the APIC's. Else
+	 * the APIC's others wait for EOI. */
+	return (put_off && next != VLAPIC_NONE) || pic_asks(vc);
 }
 
 int vmx_apic_msr(struct vcpu *vc, u32 msr, bool write, u64 *value)
