@@ -18,6 +18,8 @@
 #define VIRTIO_NOTIFY_MUL 4u
 #define VIRTIO_MSIX_TABLE 0x2000u
 #define VIRTIO_MSIX_PBA   0x3000u
+/* Ports: the notification structure once more. */
+#define VIRTIO_PORT_BAR   2u
 #define VIRTIO_ISR_QUEUE  1u /* virtio 1.2 section 4.1.4.5 */
 #define VIRTIO_ISR_CONFIG 2u
 

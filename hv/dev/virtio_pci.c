@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Virtio 1.2 over PCI (section 4.1), without the legacy interface: one BAR has all structures. */
+/*
+ * Virtio 1.2 over PCI (section 4.1), without the legacy interface: one BAR has all structures, and another,
+ * of ports, has the notification structure once more.
+ */
 #include <tern/virtio.h>
 
 #include "virtio_internal.h"
@@ -370,21 +373,28 @@ static void write_piece(struct virtio_pci *p, u32 offset, u32 width, u32 value)
 }
 
 /* A register of 8 bytes is two of 4 (section 4.1.3.1). */
-static u64 bar_read(struct vpci_function *f, UNUSED u32 bar, u64 offset, u32 width)
+static u64 bar_read(struct vpci_function *f, u32 bar, u64 offset, u32 width)
 {
 	struct virtio_pci *p = transport(f);
 	u64 low;
 
+	if (bar != 0)
+		return 0;
 	if (width <= sizeof(u32))
 		return read_piece(p, (u32)offset, width);
 	low = read_piece(p, (u32)offset, sizeof(u32));
 	return low | (u64)read_piece(p, (u32)offset + (u32)sizeof(u32), sizeof(u32)) << 32;
 }
 
-static void bar_write(struct vpci_function *f, UNUSED u32 bar, u64 offset, u32 width, u64 value)
+static void bar_write(struct vpci_function *f, u32 bar, u64 offset, u32 width, u64 value)
 {
 	struct virtio_pci *p = transport(f);
 
+	if (LIKELY(bar == VIRTIO_PORT_BAR)) {
+		if (offset % VIRTIO_NOTIFY_MUL == 0)
+			notify(p, (u32)offset / VIRTIO_NOTIFY_MUL);
+		return;
+	}
 	if (width <= sizeof(u32)) {
 		write_piece(p, (u32)offset, width, (u32)value);
 		return;
@@ -492,11 +502,14 @@ static const struct vpci_ops pci_ops = {
 	.work = pci_work,
 };
 
-static int add_cap(struct virtio_pci *p, u8 type, u32 offset, u32 len, u32 size)
+static int add_cap(struct virtio_pci *p, u8 type, u8 bar, u32 offset, u32 len, u32 size)
 {
-	struct virtio_pci_notify_cap cap = {
-		.cap = {.cap_len = (u8)size, .cfg_type = type, .offset = offset, .length = len},
-		.notify_off_multiplier = VIRTIO_NOTIFY_MUL};
+	struct virtio_pci_notify_cap cap = {.cap = {.cap_len = (u8)size,
+						    .cfg_type = type,
+						    .bar = bar,
+						    .offset = offset,
+						    .length = len},
+					    .notify_off_multiplier = VIRTIO_NOTIFY_MUL};
 
 	if (type == VIRTIO_PCI_CAP_PCI_CFG)
 		cap.notify_off_multiplier = 0; /* its data register */
@@ -509,14 +522,20 @@ static void add_caps(struct virtio_pci *p)
 	u32 size = sizeof(struct virtio_pci_cap), queues = p->v->ops->queue_count;
 	int at;
 
-	ASSERT(add_cap(p, VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_COMMON, VIRTIO_COMMON_LEN, size) > 0);
-	ASSERT(add_cap(p, VIRTIO_PCI_CAP_ISR_CFG, VIRTIO_ISR, VIRTIO_ISR_LEN, size) > 0);
+	ASSERT(add_cap(p, VIRTIO_PCI_CAP_COMMON_CFG, 0, VIRTIO_COMMON, VIRTIO_COMMON_LEN, size) >
+	       0);
+	ASSERT(add_cap(p, VIRTIO_PCI_CAP_ISR_CFG, 0, VIRTIO_ISR, VIRTIO_ISR_LEN, size) > 0);
 	if (p->v->ops->config_size > 0)
-		ASSERT(add_cap(p, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_CONFIG, p->v->ops->config_size,
-			       size) > 0);
-	ASSERT(add_cap(p, VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_NOTIFY, queues * VIRTIO_NOTIFY_MUL,
-		       sizeof(struct virtio_pci_notify_cap)) > 0);
-	at = add_cap(p, VIRTIO_PCI_CAP_PCI_CFG, 0, 0, sizeof(struct virtio_pci_cfg_cap));
+		ASSERT(add_cap(p, VIRTIO_PCI_CAP_DEVICE_CFG, 0, VIRTIO_CONFIG,
+			       p->v->ops->config_size, size) > 0);
+	/* A driver takes the first that it can use, and a port is the cheaper doorbell: the exit says what was
+	 * written, where that to memory has an instruction that must be fetched and decoded. */
+	size = sizeof(struct virtio_pci_notify_cap);
+	ASSERT(add_cap(p, VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_PORT_BAR, 0, queues * VIRTIO_NOTIFY_MUL,
+		       size) > 0);
+	ASSERT(add_cap(p, VIRTIO_PCI_CAP_NOTIFY_CFG, 0, VIRTIO_NOTIFY, queues * VIRTIO_NOTIFY_MUL,
+		       size) > 0);
+	at = add_cap(p, VIRTIO_PCI_CAP_PCI_CFG, 0, 0, 0, sizeof(struct virtio_pci_cfg_cap));
 	ASSERT(at > 0);
 	p->access_cap = (u32)at;
 	p->pci.writable[at + VIRTIO_PCI_CAP_BAR] = 0xff;
@@ -537,6 +556,8 @@ static void describe(struct virtio_pci *p)
 	f->revision = REVISION;
 	f->intx = true;
 	f->bars[0] = (struct vpci_bar){.kind = VPCI_BAR_MEM32, .size = VIRTIO_BAR_SIZE};
+	f->bars[VIRTIO_PORT_BAR] = (struct vpci_bar){.kind = VPCI_BAR_IO,
+						     .size = VIRTIO_QUEUES_MAX * VIRTIO_NOTIFY_MUL};
 	f->msix.vectors = ops->queue_count + 1;
 	f->msix.table = VIRTIO_MSIX_TABLE;
 	f->msix.pba = VIRTIO_MSIX_PBA;

@@ -38,8 +38,15 @@ static void find_parts(struct fake_driver *d)
 
 	for (; at != 0; at = fake_pci_read(d->vm, d->slot, at + 1, 1)) {
 		u32 type = fake_pci_read(d->vm, d->slot, at + VIRTIO_PCI_CAP_CFG_TYPE, 1);
+		u32 bar = fake_pci_read(d->vm, d->slot, at + VIRTIO_PCI_CAP_BAR, 1);
 
-		if (fake_pci_read(d->vm, d->slot, at, 1) == PCI_CAP_ID_VNDR && type < 6)
+		if (fake_pci_read(d->vm, d->slot, at, 1) != PCI_CAP_ID_VNDR || type >= 6)
+			continue;
+		if (bar != 0)
+			d->doorbell =
+				fake_pci_read(d->vm, d->slot, PCI_BASE_ADDRESS_0 + bar * 4, 4) &
+				0xfffcu;
+		else
 			d->parts[type] = d->bar + fake_pci_read(d->vm, d->slot,
 								at + VIRTIO_PCI_CAP_OFFSET, 4);
 	}

@@ -20,6 +20,7 @@ struct fake_driver {
 	u64 bar;
 	u16 size; /* of the queues, at most 256 */
 	u64 features;
+	u32 doorbell; /* port of queue 0 */
 	u64 parts[6]; /* where the capabilities say that the structures are, by their type */
 };
 

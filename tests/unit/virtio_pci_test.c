@@ -189,6 +189,34 @@ static void test_notify(void **state)
 	assert_int_equal(model->notified[0], 2);
 }
 
+static void port_kick(u32 offset, u32 width)
+{
+	bus_write(&vm.bus, DEV_PORT, drv.doorbell + offset, width, 0, NULL);
+}
+
+/* The queue is told by the port alone, as by the address in memory. */
+static void test_notify_by_port(void **state)
+{
+	(void)state;
+	start(0, false);
+	fake_pci_write(&vm, SLOT, PCI_COMMAND, 2,
+		       PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_IO);
+	memset(model->notified, 0, sizeof(model->notified));
+	assert_in_range(drv.doorbell, VPCI_IO_BASE, VPCI_IO_END - 32);
+	port_kick(0, 2);
+	port_kick(4, 2);
+	port_kick(4, 4);
+	port_kick(2, 2);
+	port_kick(28, 2);
+	assert_int_equal(model->notified[0], 1);
+	assert_int_equal(model->notified[1], 2);
+	assert_int_equal(bus_read(&vm.bus, DEV_PORT, drv.doorbell, 4, NULL), 0);
+	fake_pci_write(&vm, SLOT, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	memset(model->notified, 0, sizeof(model->notified));
+	port_kick(0, 2);
+	assert_int_equal(model->notified[0], 0);
+}
+
 static void test_config(void **state)
 {
 	u8 generation;
@@ -351,6 +379,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_features, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_queue_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_notify, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_notify_by_port, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_config, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_config_msix, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
