@@ -81,8 +81,9 @@ static void hostile_port(void)
 	if ((port >= 0x61 && port <= 0x64) || (port >= 0x8f && port <= 0x92) ||
 	    (port >= 0xcf6 && port <= 0xcff))
 		return;
-	/* The exit port ends us; the UART would make noise. */
-	if (port >= PORT_EXIT - 3 && port < PORT_EXIT + 4)
+	/* The exit port and ACPI's soft-off end us; the UART would make noise. */
+	if ((port >= PORT_EXIT - 3 && port < PORT_EXIT + 4) ||
+	    (port >= PORT_PM1_CNT - 3 && port < PORT_PM1_CNT + 2))
 		return;
 	if (port >= PORT_COM1 - 3 && port < PORT_COM1 + 8)
 		return;

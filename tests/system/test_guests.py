@@ -13,7 +13,7 @@ import guest_rows  # noqa: E402
 from test_boot import BUILD, MARGIN, ROOT, ternrun  # noqa: E402
 
 GUESTS = pathlib.Path(os.path.abspath(ROOT / BUILD)) / "guest"
-GRACE = 120  # a guest may compute for so long without a word
+GRACE = 600  # a guest may compute for so long without a word
 QEMU_PASS = 1  # isa-debug-exit: 2 * value + 1
 PLAIN = ("real", "prot", "long", "exits", "ports", "msr", "cpuid", "mmio", "memhog", "smp",
          "apic")

@@ -44,8 +44,9 @@
 #define EFER_LMA           (1ul << 10)
 #define EFER_NXE           (1ul << 11)
 
-#define PORT_COM1 0x3f8u
-#define PORT_EXIT 0xf4u
+#define PORT_COM1    0x3f8u
+#define PORT_EXIT    0xf4u
+#define PORT_PM1_CNT 0x604u /* of Tern: docs/platform.md */
 /* Nobody owns these on a PC without that card. */
 #define PORT_NOBODY 0x2c0u
 
