@@ -37,13 +37,29 @@ def run(*argv, cwd=None):
     return r.stdout
 
 
+def as_root(*argv, cwd=None):
+    return run(*(() if os.getuid() == 0 else ("sudo",)), *argv, cwd=cwd)
+
+
 def apt(*argv, cwd=None):
     """Asks apt; once more with new lists when it knows nothing, or knows what is gone."""
     try:
         return run(*argv, cwd=cwd)
     except ImageError:
-        run(*(() if os.getuid() == 0 else ("sudo",)), "apt-get", "update")
+        as_root("apt-get", "update")
         return run(*argv, cwd=cwd)
+
+
+def fetched(build, name):
+    """The package, unpacked into a folder of BUILD/linux; fetched once."""
+    tree = pathlib.Path(build) / "linux" / name
+    if not tree.exists():
+        tree.parent.mkdir(parents=True, exist_ok=True)
+        apt("apt-get", "download", name, cwd=tree.parent)
+        made = tree.parent / f"{name}.part"
+        run("dpkg-deb", "-x", next(tree.parent.glob(f"{name}_*.deb")), made)
+        made.rename(tree)
+    return tree
 
 
 def package(name):
@@ -65,13 +81,7 @@ def package(name):
 
 def kernel(build, name=CLOUD):
     """The unpacked package: fetched once. Returns (vmlinuz, folder of modules)."""
-    full = package(name)
-    folder = pathlib.Path(build) / "linux"
-    tree = folder / full
-    folder.mkdir(parents=True, exist_ok=True)
-    if not list(tree.glob("boot/vmlinuz-*")):
-        apt("apt-get", "download", full, cwd=folder)
-        run("dpkg-deb", "-x", next(folder.glob(f"{full}_*.deb")), tree)
+    tree = fetched(build, package(name))
     return next(tree.glob("boot/vmlinuz-*")), next(tree.glob("lib/modules/*"))
 
 
@@ -96,6 +106,11 @@ def cpio_entry(number, name, mode, data):
     fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
     head = b"070701" + b"".join(b"%08X" % f for f in fields) + name.encode() + b"\0"
     return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
+
+
+def memtest(build):
+    """Memtest86+ as a kernel: it boots as a bzImage with a 64-bit entry."""
+    return next(fetched(build, "memtest86+").glob("boot/memtest86+x64.bin"))
 
 
 def initramfs(files):
@@ -129,6 +144,38 @@ def guest(build, name=CLOUD):
     if not made.exists() or any(s.stat().st_mtime > made.stat().st_mtime for s in sources):
         initrd(build, modules, made)
     return image, made
+
+
+ROOT_HOST = "tern-guest"
+ROOT_MIB = 256  # of the disk; the file ends where the file system has nothing more
+
+
+def root(build):
+    """A real Debian root file system, ext4 with systemd, as a disk image: made once. Its root has no
+    password. Programs of a test's own are not in it."""
+    made = pathlib.Path(build) / "linux" / "root.img"
+    if made.exists():
+        return made
+    made.parent.mkdir(parents=True, exist_ok=True)
+    part, tree = made.with_suffix(".part"), made.with_suffix(".tree")
+    as_root("rm", "-rf", tree)
+    as_root("mmdebstrap", "--variant=minbase", "--include=systemd-sysv,udev",
+            "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+            "--dpkgopt=path-exclude=/usr/share/man/*",
+            "--customize-hook=chroot $1 passwd -d root",
+            f"--customize-hook=echo {ROOT_HOST} > $1/etc/hostname",
+            "--customize-hook=echo '/dev/vda / ext4 rw 0 1' > $1/etc/fstab",
+            "--customize-hook=rm -rf $1/var/lib/apt/lists/* $1/var/cache/apt/*.bin",
+            "bookworm", tree)
+    part.unlink(missing_ok=True)
+    as_root("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", tree, part,
+            f"{ROOT_MIB}M")
+    as_root("rm", "-rf", tree)
+    as_root("chown", f"{os.getuid()}:{os.getgid()}", part)
+    data = part.read_bytes()
+    os.truncate(part, -(-len(data.rstrip(b"\0")) // 4096) * 4096)
+    part.rename(made)
+    return made
 
 
 def main():

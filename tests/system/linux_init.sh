@@ -69,27 +69,47 @@ t_stress() { # many processes, which must all do the same
 	say "crashed: $(dmesg | grep -c segfault)"
 }
 
-t_net() { # with "peer": pings it, and sends it so many MiB by TCP; without: the server of them all
+t_net() { # pings all of "peers", and sends the first so many MiB by TCP while it receives as many
 	ip link set lo up
 	ip link set eth0 up
 	ip addr add "$(value addr)/24" dev eth0
-	peer=$(value peer)
+	peers=$(value peers | tr ',' ' ')
 	mib=$(value mib)
 	dd if=/dev/zero bs=1M count="$mib" 2>/dev/null | md5sum > /tmp/want
-	if [ -z "$peer" ]; then
-		for port in $(value ports | tr ',' ' '); do
-			(nc -l -p "$port" | md5sum > "/tmp/got.$port"
-			cmp -s "/tmp/got.$port" /tmp/want && say "net: port $port same") &
-		done
-		say "net: up"
-		wait
-	else
-		say "net: up"
-		ping -c 5 -W 10 "$peer" | awk '/transmitted/ { print "GUEST net: ping " $1 " " $4 }'
-		dd if=/dev/zero bs=64k count="$((mib * 16))" 2>/dev/null | nc "$peer" "$(value ports)"
-		say "net: sent"
-	fi
+	nc -l -p 7000 < /dev/null | md5sum > /tmp/got &
+	for p in $peers; do
+		until ping -c 1 -W 2 "$p" > /dev/null; do :; done
+		ping -c 10 -W 10 "$p" | awk -v p="$p" '/transmitted/ { print "GUEST net: ping " p ": " $1 " sent, " $4 " back" }'
+	done
+	until dd if=/dev/zero bs=64k count="$((mib * 16))" 2>/dev/null | nc "${peers%% *}" 7000; do sleep 1; done
+	wait
+	cmp -s /tmp/got /tmp/want && say "net: $mib MiB came, the same"
 	say "net: $(awk '$1 == "eth0:" { print "errors " $4 + $12 " dropped " $5 + $13 }' /proc/net/dev)"
+}
+
+uptime() { cut -d' ' -f1 /proc/uptime; }
+
+t_clock() { # 10 minutes, and somebody who always works
+	md5sum < /dev/zero &
+	for i in $(seq 121); do
+		say "clock: $(uptime)"
+		sleep 5
+	done
+	kill $!
+}
+
+t_watch() { # for 30 s, its clocks
+	for i in $(seq 30); do
+		say "watch: $(uptime) $(date +%s)"
+		sleep 1
+	done
+}
+
+t_tick() { # each 10 s
+	for i in $(seq 60); do
+		say "tick: $i"
+		sleep 10
+	done
 }
 
 for t in $(value tern | tr ',' ' '); do

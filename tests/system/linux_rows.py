@@ -3,11 +3,14 @@
 
 A guest runs tests/system/linux_init.sh with the words of its command line. A row's script is as in
 boot_matrix.py: "> command" is typed at the node's shell, all else must be said, in this order. What
-it says is judged afterwards by `judge`, a function of the whole text.
+it says is judged afterwards by `judge`, a function of the whole text. "< keys" is typed at the
+guest of `vm console`, as ternrun's --type.
 """
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import linux_image
 
 MIB = 1 << 20
 NEVER = (r"PANIC|panic while panicking|DOES NOT ADD UP|soft lockup|Kernel panic|"
@@ -17,6 +20,7 @@ CMDLINE = "console=ttyS0 panic=-1 cryptomgr.notests page_reporting.page_reportin
 DISK = bytes(hashlib.sha256(i.to_bytes(4, "little")).digest()[k % 32]
              for i in range(2048) for k in range(512))
 DISK_BYTES = 16 * MIB
+ROOT_MIB = linux_image.ROOT_MIB
 
 
 class Wrong(Exception):
@@ -26,11 +30,12 @@ class Wrong(Exception):
 @dataclass
 class Guest:
     name: str
-    words: str                    # of linux_init.sh
+    words: str                    # of linux_init.sh, or of a kernel that has no initrd
     memory: str = "512MiB"
     vcpus: int = 1
     kernel: str = "linux-image-cloud-amd64"
     pvh: bool = False             # the unpacked ELF file instead of the bzImage
+    initrd: bool = True
     disks: tuple = ()
     nics: tuple = ()
 
@@ -47,7 +52,6 @@ class Row:
     long: bool = False            # make check-linux alone runs it
     timeout: int = 600
     never: str = NEVER
-    files: tuple = field(default=())
 
 
 def facts(cpus, memory_mib):
@@ -91,6 +95,56 @@ def judge_main(text):
     judge_memory(text)
 
 
+def judge_net(text):
+    """All pings came back, all bytes came, no device counted a loss."""
+    for guest in NET:
+        said = re.findall(rf"vm {guest.name}\] GUEST net: (.*)$", text, re.MULTILINE)
+        want = [f"ping {p}: 10 sent, 10 back" for p in peers_of(guest.name)]
+        if said != [*want, f"{NET_MIB} MiB came, the same", "errors 0 dropped 0"]:
+            raise Wrong(f"guest {guest.name} said {said}")
+
+
+def judge_clock(text):
+    """The guest's clock against the stamps of the node's log: the slope of a line through all."""
+    points = [(float(m[1]), float(m[2])) for m in re.finditer(
+        r"^\[ *([\d.]+)\] \[vm web\] GUEST clock: ([\d.]+)$", text, re.MULTILINE)]
+    n = len(points)
+    mean_x, mean_y = (sum(p[i] for p in points) / n for i in (0, 1))
+    slope = (sum((x - mean_x) * (y - mean_y) for x, y in points)
+             / sum((x - mean_x) ** 2 for x, _ in points))
+    drift = (slope - 1) * 1e6
+    print(f"clock: {points[-1][1] - points[0][1]:.1f} s, {n} looks, drift {drift:.1f} ppm")
+    if points[-1][1] - points[0][1] < 600 or abs(drift) >= 100:
+        raise Wrong(f"drift {drift:.1f} ppm in {n} looks")
+
+
+def judge_pause(text):
+    """Its clocks never run backwards and know nothing of the pause, which the other guest saw."""
+    looks = [(float(m[1]), int(m[2])) for m in re.finditer(
+        r"vm web\] GUEST watch: ([\d.]+) (\d+)$", text, re.MULTILINE)]
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in zip(looks, looks[1:])]
+    stamps = [float(m[1]) for m in re.finditer(
+        r"^\[ *([\d.]+)\] \[vm web\] GUEST watch", text, re.MULTILINE)]
+    pause = max(b - a for a, b in zip(stamps, stamps[1:]))
+    print(f"pause: {pause:.1f} s of the node's; steps of the guest {min(steps)} to {max(steps)}")
+    if len(looks) != 30 or pause < 60 or min(min(steps)) < 0 or max(max(steps)) > 3:
+        raise Wrong(f"pause of {pause} s; {looks}")
+
+
+NET_MIB = 50
+ADDRESSES = {"a": "10.0.0.1", "b": "10.0.0.2", "c": "10.0.0.3"}
+
+
+def peers_of(name):
+    """The next one of the ring first: that one gets the bytes."""
+    ring = list(ADDRESSES.values())
+    at = ring.index(ADDRESSES[name])
+    return [*ring[at + 1:], *ring[:at]]
+
+
+NET = tuple(Guest(name, f"tern=net mib={NET_MIB} addr={address} peers={','.join(peers_of(name))}",
+                  memory="256MiB", nics=("default",)) for name, address in ADDRESSES.items())
+
 ROWS = (
     # Two vCPUs, a disk, memory that comes and goes.
     Row("main", (Guest("web", "tern=facts,stress,disk,mem settle=8", vcpus=2,
@@ -111,4 +165,24 @@ ROWS = (
     # The guest is told all, the node has a quarter of it.
     Row("4-gib-on-1-gib", (Guest("web", "tern=facts", memory="4GiB"),),
         ("> vm start web", *facts(1, 4096), r"GUEST done", "> vm info web", "backed"), long=True),
+    # systemd, a login, and what an administrator would look at.
+    Row("debian-root", (Guest("web", "tern=root", disks=(f"root.img size={ROOT_MIB}MiB",)),),
+        ("> vm start web", "> vm console web", r"tern-guest ttyS0", r"login: $", r"< root\r",
+         r"root@tern-guest:~# $", r"< systemctl --wait is-system-running; findmnt -no FSTYPE /\r",
+         r"^running$", r"^ext4$", r"< poweroff\r", r"switched off by the guest", "> mem", r"= total"),
+        cpus=2, memory=1536, long=True, timeout=840),
+    Row("three-guests-on-a-switch", NET,
+        (*(f"> vm start {guest.name}" for guest in NET), *((r"GUEST done",) * 3), "> switch stats"),
+        judge_net, cpus=2, memory=1536, long=True, timeout=1500),
+    Row("clock", (Guest("web", "tern=clock"),), ("> vm start web", r"GUEST done"), judge_clock,
+        long=True, timeout=1800),
+    Row("pause", (Guest("web", "tern=watch,facts", vcpus=2), Guest("clock", "tern=tick")),
+        ("> vm start web", "> vm start clock", r"GUEST watch", r"GUEST watch", r"GUEST tick",
+         "> vm pause web", *((r"GUEST tick",) * 8), "> vm resume web", *facts(2, 512),
+         r"vm web\] GUEST done"), judge_pause, long=True, timeout=900),
+    Row("memtest86+", (Guest("web", "console=ttyS0,115200", memory="64MiB", kernel="memtest86+",
+                             initrd=False),),
+        ("> vm start web", "> vm console web", r"Memtest86\+", r"Test *#0", r"Test *#1",
+         r"< \x1d", "> vm info web"),
+        long=True, never=NEVER + r"|Errors: *[1-9]", timeout=900),
 )

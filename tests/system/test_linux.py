@@ -18,24 +18,44 @@ ROWS = [row for row in linux_rows.ROWS if not row.long or os.environ.get("TERN_L
 
 
 def files_of(guest, tmp_path):
-    """(name, path) of its kernel and its initrd as boot modules."""
+    """(name, path) of its kernel and its initrd, if it has one, as boot modules."""
+    if guest.kernel == "memtest86+":
+        return (("memtest.bin", linux_image.memtest(FOLDER)),)
     vmlinuz, initrd = linux_image.guest(FOLDER, guest.kernel)
     if guest.pvh:
         vmlinuz = linux_image.vmlinux(vmlinuz, tmp_path / "vmlinux")
     return (pathlib.Path(vmlinuz).name, vmlinuz), (pathlib.Path(initrd).name, initrd)
 
 
+def disk_of(name, tmp_path):
+    """The image behind a disk of that name."""
+    if name == "root.img":
+        return linux_image.root(FOLDER)
+    (tmp_path / name).write_bytes(linux_rows.DISK)
+    return tmp_path / name
+
+
+def strings(values):
+    return f"[{', '.join(chr(34) + v + chr(34) for v in values)}]"
+
+
 def config(row, files):
     text = '[log]\nlevel = "info"\n'
     for guest in row.guests:
-        (kernel, _), (initrd, _) = files[guest.name]
-        lists = "".join(f"{key} = [{', '.join(chr(34) + v + chr(34) for v in values)}]\n"
-                        for key, values in (("disks", guest.disks), ("nics", guest.nics))
-                        if values)
-        text += (f'\n[vm.{guest.name}]\nkernel = "{kernel}"\ninitrd = "{initrd}"\n'
-                 f'memory = "{guest.memory}"\nvcpus = {guest.vcpus}\nautostart = false\n'
-                 f'cmdline = "{linux_rows.CMDLINE} {guest.words}"\n{lists}')
+        (kernel, _), *initrd = files[guest.name]
+        text += (f'\n[vm.{guest.name}]\nkernel = "{kernel}"\nmemory = "{guest.memory}"\n'
+                 f'vcpus = {guest.vcpus}\nautostart = false\n')
+        text += f'initrd = "{initrd[0][0]}"\n' if initrd else ""
+        text += f'cmdline = "{linux_rows.CMDLINE + " " if initrd else ""}{guest.words}"\n'
+        text += "".join(f"{key} = {strings(values)}\n"
+                        for key, values in (("disks", guest.disks), ("nics", guest.nics)) if values)
     return text
+
+
+def step_words(step):
+    """A step of a row's script as ternrun has it."""
+    kind = {"> ": "--shell", "< ": "--type"}.get(step[:2])
+    return [kind, step[2:]] if kind else [f"--expect={step}"]
 
 
 def arguments(row, tmp_path):
@@ -45,14 +65,14 @@ def arguments(row, tmp_path):
     argv = ["--build", BUILD, "--emulator", "bochs", "--cpus", row.cpus, "--memory", row.memory,
             "--timeout", row.timeout, "--grace", GRACE, "--config", tmp_path / "tern.toml",
             "--cmdline", row.tern]
-    modules = {name: path for pair in files.values() for name, path in pair}
-    if any(d.startswith("disk.img") for guest in row.guests for d in guest.disks):
-        modules["disk.img"] = tmp_path / "disk.img"
-        modules["disk.img"].write_bytes(linux_rows.DISK)
+    modules = {name: path for some in files.values() for name, path in some}
+    for disk in (disk for guest in row.guests for disk in guest.disks):
+        name = disk.split()[0]
+        modules[name] = disk_of(name, tmp_path)
     for name, path in modules.items():
         argv += ["--module", f"{name}={path}"]
     for step in row.script:
-        argv += ["--shell", step[2:]] if step.startswith("> ") else [f"--expect={step}"]
+        argv += step_words(step)
     return [str(a) for a in argv]
 
 
