@@ -55,7 +55,7 @@ $(SETUP): mk/packages mk/setup.sh
 run: $(B)/tern.iso ## boot a node in an emulator, interactive (Ctrl-] leaves)
 	@tests/rig/ternrun --build $(B)
 
-demo: $(B)/tern.iso ## boot a node and show its shell: cpus, mem, pci
+demo: $(B)/tern.iso ## boot a node, and on it a Debian guest that costs what it uses
 	@B=$(B) tests/rig/demo
 
 debug: ## boot a debug build in QEMU with gdb attached (Ctrl-D in gdb ends both)

@@ -137,6 +137,11 @@ class Script:
         self._prompt_from = 0
         self._match_from = start
 
+    @property
+    def matched_to(self):
+        """Where in the console's text the next expression would begin to look."""
+        return self._match_from
+
     def at_prompt(self):
         """The shell waits for the next command."""
         said = self.console.transcript
