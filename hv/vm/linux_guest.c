@@ -63,20 +63,23 @@ static int check_header(const struct loader *l, const struct linux_header *h)
 	return 0;
 }
 
-/* What it says of the kernel behind the setup code. */
+/* What it says of the kernel behind the setup code. syssize counts paragraphs: the file may end in the last. */
 static int check_sizes(const struct loader *l, const struct linux_header *h, size_t len,
-		       const struct linux_image *image)
+		       struct linux_image *image)
 {
+	u64 end = image->kernel_off + image->kernel_len;
+
 	if (image->kernel_len <= LINUX_ENTRY_64)
 		return loader_refuse(l, "its syssize 0x%x leaves no room for the 64-bit entry",
 				     h->syssize);
-	if (image->kernel_off + image->kernel_len > len)
+	if (end > len && end - len < LINUX_PARAGRAPH)
+		image->kernel_len -= end - len;
+	else if (end > len)
 		return loader_refuse(
 			l,
 			"setup_sects %u and syssize 0x%x make %llu bytes, but the file "
 			"has %zu: it was cut",
-			h->setup_sects, h->syssize, (ull)(image->kernel_off + image->kernel_len),
-			len);
+			h->setup_sects, h->syssize, (ull)end, len);
 	if (image->init_size < image->kernel_len)
 		return loader_refuse(l, "its init_size 0x%x is less than the kernel's 0x%llx bytes",
 				     h->init_size, (ull)image->kernel_len);

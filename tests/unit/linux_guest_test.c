@@ -140,8 +140,8 @@ static void test_refused(void **state)
 	refused("syssize 0x20 leaves no room");
 	put32(OFF_SYSSIZE, 0);
 	refused("syssize 0x0 leaves no room");
-	file_len = KERNEL_OFF + KERNEL_LEN - 1;
-	refused("setup_sects 1 and syssize 0x180 make 7168 bytes, but the file has 7167: it was cut");
+	file_len = KERNEL_OFF + KERNEL_LEN - 16;
+	refused("setup_sects 1 and syssize 0x180 make 7168 bytes, but the file has 7152: it was cut");
 	file[OFF_SETUP_SECTS] = 0; /* means 4 */
 	refused("make 8704 bytes");
 	file[OFF_SETUP_SECTS] = 255;
@@ -180,6 +180,20 @@ static u64 get(u64 at, u32 width)
 
 	assert_int_equal(gmem_read(&mem, gpa(at), &v, width), 0);
 	return v;
+}
+
+/* As memtest86+ is: its last paragraph is not full. */
+static void test_last_paragraph_not_full(void **state)
+{
+	struct linux_image image;
+
+	(void)state;
+	file_len = KERNEL_OFF + KERNEL_LEN - 15;
+	assert_int_equal(linux_guest_check(file, file_len, &image, why, sizeof(why)), 0);
+	assert_int_equal(image.kernel_len, KERNEL_LEN - 15);
+	file_len = KERNEL_OFF + KERNEL_LEN;
+	assert_int_equal(linux_guest_check(file, file_len, &image, why, sizeof(why)), 0);
+	assert_int_equal(image.kernel_len, KERNEL_LEN);
 }
 
 static void test_load(void **state)
@@ -385,6 +399,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_refused, setup),
 		cmocka_unit_test_setup(test_checked, setup),
+		cmocka_unit_test_setup(test_last_paragraph_not_full, setup),
 		cmocka_unit_test_setup(test_load, setup),
 		cmocka_unit_test_setup(test_page_tables, setup),
 		cmocka_unit_test_setup(test_no_room, setup),
