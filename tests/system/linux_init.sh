@@ -76,7 +76,10 @@ t_net() { # pings all of "peers", and sends the first so many MiB by TCP while i
 	peers=$(value peers | tr ',' ' ')
 	mib=$(value mib)
 	dd if=/dev/zero bs=1M count="$mib" 2>/dev/null | md5sum > /tmp/want
-	nc -l -p 7000 < /dev/null | md5sum > /tmp/got &
+	# An nc ends when the other one has no more to say: this one must not say so first.
+	mkfifo /tmp/silence
+	exec 3<> /tmp/silence
+	nc -l -p 7000 <&3 | md5sum > /tmp/got &
 	for p in $peers; do
 		until ping -c 1 -W 2 "$p" > /dev/null; do :; done
 		ping -c 10 -W 10 "$p" | awk -v p="$p" '/transmitted/ { print "GUEST net: ping " p ": " $1 " sent, " $4 " back" }'

@@ -182,7 +182,7 @@ ROWS = (
          r"vm web\] GUEST done"), judge_pause, long=True, timeout=900),
     Row("memtest86+", (Guest("web", "console=ttyS0,115200", memory="64MiB", kernel="memtest86+",
                              initrd=False),),
-        ("> vm start web", "> vm console web", r"Memtest86\+", r"Test *#0", r"Test *#1",
+        ("> vm start web", "> vm console web", r"Memtest86\+", r"#0 +\[Address test", r"#[1-9] +\[",
          r"< \x1d", "> vm info web"),
         long=True, never=NEVER + r"|Errors: *[1-9]", timeout=900),
 )
