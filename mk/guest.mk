@@ -44,6 +44,9 @@ $(foreach g,$(GUEST),$(eval $(call guest_rule,$(g))))
 
 guests: $(GUEST:%=$(GUEST_DIR)/%) ## the bare guests of the tests
 
+# The second CPU of the guest "hostdev" starts as that of the guest "apic" does.
+$(GUEST_DIR)/obj64/tests/guest/hostdev.S.o: tests/guest/apic.S
+
 # The table of MSRs that the guest "msr" walks is the published one.
 $(GUEST_DIR)/msr_table.h: docs/msrs.md tests/guest/msr_table.py | $(SETUP)
 	@mkdir -p $(@D)

@@ -54,15 +54,15 @@ struct virtio_queue {
 struct virtio_pci {
 	struct vpci_function pci;
 	struct virtio_device *v;
-	u8 status;        /* VIRTIO_CONFIG_S_* */
-	u8 isr;           /* VIRTIO_ISR_* */
-	u8 generation;    /* of the device configuration */
-	bool break_noted; /* in the log, since the last reset */
+	u8 status;     /* VIRTIO_CONFIG_S_* */
+	u8 isr;        /* VIRTIO_ISR_* */
+	u8 generation; /* of the device configuration */
 	u16 config_vector;
 	u16 queue_select;
 	u32 device_feature_select, driver_feature_select;
 	u64 driver_features;
-	u32 access_cap; /* (c) offset of the PCI configuration access capability */
+	u64 break_noted; /* TSC of the last line in the log about a broken rule, 0: none */
+	u32 access_cap;  /* (c) offset of the PCI configuration access capability */
 	struct virtio_queue queues[VIRTIO_QUEUES_MAX];
 };
 _Static_assert(sizeof(struct virtio_pci) <= PAGE_SIZE << VIRTIO_PCI_ORDER, "its block");

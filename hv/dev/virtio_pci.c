@@ -80,6 +80,17 @@ void virtio_config_changed(struct virtio_device *v)
 		virtio_interrupt(v->pci, VIRTIO_ISR_CONFIG, v->pci->config_vector);
 }
 
+/* A driver that resets its device and breaks it again shall not fill the log. */
+static bool note_break(struct virtio_pci *p)
+{
+	u64 now = arch_tsc();
+
+	if (p->break_noted != 0 && now - p->break_noted < arch_tsc_hz())
+		return false;
+	p->break_noted = now;
+	return true;
+}
+
 void virtio_broken(struct virtio_device *v, const char *fmt, ...)
 {
 	struct virtio_pci *p = v->pci;
@@ -88,14 +99,13 @@ void virtio_broken(struct virtio_device *v, const char *fmt, ...)
 
 	if ((p->status & VIRTIO_CONFIG_S_NEEDS_RESET) != 0)
 		return;
-	if (!p->break_noted) {
+	if (note_break(p)) {
 		va_start(ap, fmt);
 		fmt_vstr(text, sizeof(text), fmt, ap);
 		va_end(ap);
 		log_warn("[vm %s] %s in slot %u needs a reset: %s", v->vm->name, v->ops->name,
 			 p->pci.slot, text);
 	}
-	p->break_noted = true;
 	p->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	for (u32 i = 0; i < v->ops->queue_count; i++)
 		virtio_queue_kill(&p->queues[i]);
@@ -106,7 +116,6 @@ static void reset(struct virtio_pci *p)
 {
 	p->status = 0;
 	p->isr = 0;
-	p->break_noted = false;
 	p->config_vector = VPCI_NO_VECTOR;
 	p->queue_select = 0;
 	p->device_feature_select = p->driver_feature_select = 0;

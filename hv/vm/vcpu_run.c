@@ -49,11 +49,29 @@ bool vcpu_wakes(const struct virt_ops *ops, struct vcpu *vc)
 	return vlapic_wakes(vc) || (pic != NULL && vpic_asks(pic) && vlapic_takes_extint(vc));
 }
 
+/*
+ * INIT and SIPI are settled under the VM's lock, in the order in which they come: a SIPI starts the vCPU if it
+ * comes after an INIT that has not been taken yet, and an INIT that comes before the start has been taken
+ * makes it void.
+ */
+static bool take_start(const struct virt_ops *ops, struct vcpu *vc)
+{
+	lock_token token = lock_take(&vc->vm->lock);
+	u32 vector = vc->start_vector;
+
+	if (vector != VCPU_NO_START)
+		__atomic_store_n(&vc->state, VCPU_RUNNABLE, __ATOMIC_RELEASE);
+	vc->start_vector = VCPU_NO_START;
+	lock_release(&vc->vm->lock, token);
+	if (vector == VCPU_NO_START)
+		return false;
+	start(ops, vc, vector);
+	return true;
+}
+
 /* True when what it waited for has come. The loaded vCPU. */
 static bool ready(const struct virt_ops *ops, struct vcpu *vc)
 {
-	u32 vector;
-
 	switch (__atomic_load_n(&vc->state, __ATOMIC_ACQUIRE)) {
 	case VCPU_RUNNABLE:
 		return true;
@@ -64,13 +82,7 @@ static bool ready(const struct virt_ops *ops, struct vcpu *vc)
 			return false;
 		break;
 	case VCPU_OFF:
-		vector = __atomic_load_n(&vc->start_vector, __ATOMIC_ACQUIRE);
-		if (vector == VCPU_NO_START)
-			return false;
-		start(ops, vc, vector);
-		__atomic_store_n(&vc->state, VCPU_RUNNABLE, __ATOMIC_RELEASE);
-		__atomic_store_n(&vc->start_vector, VCPU_NO_START, __ATOMIC_RELEASE);
-		return true;
+		return take_start(ops, vc);
 	case VCPU_STOPPED:
 		return false;
 	}
@@ -78,22 +90,28 @@ static bool ready(const struct virt_ops *ops, struct vcpu *vc)
 	return true;
 }
 
-/* INIT: the first vCPU would begin at the reset vector, where only firmware is. */
+/* INIT: the first vCPU would begin at the reset vector, where only firmware is. True: it has been started since. */
 static bool take_init(const struct virt_ops *ops, struct vcpu *vc)
 {
+	lock_token token;
+
 	if (vc->index == 0) {
 		vm_reset_requested(vc->vm);
 		return false;
 	}
 	ops->vcpu_reset(vc);
 	vlapic_reset(vc, true);
+	token = lock_take(&vc->vm->lock);
+	__atomic_and_fetch(&vc->requests, ~REQUEST_INIT, __ATOMIC_RELEASE);
 	__atomic_store_n(&vc->state, VCPU_OFF, __ATOMIC_RELEASE);
-	return false;
+	lock_release(&vc->vm->lock, token);
+	return take_start(ops, vc);
 }
 
 bool vcpu_look(const struct virt_ops *ops, struct vcpu *vc)
 {
-	u32 requests = __atomic_exchange_n(&vc->requests, 0, __ATOMIC_ACQ_REL);
+	/* INIT stays until it has been taken. */
+	u32 requests = __atomic_fetch_and(&vc->requests, REQUEST_INIT, __ATOMIC_ACQ_REL);
 
 	if (__atomic_load_n(&vc->vm->work, __ATOMIC_RELAXED) != 0)
 		dev_work(vc->vm);
@@ -178,8 +196,15 @@ void vcpu_nmi(struct vcpu *vc)
 
 void vcpu_init(struct vcpu *vc)
 {
-	if (__atomic_load_n(&vc->state, __ATOMIC_ACQUIRE) != VCPU_OFF)
-		request(vc, REQUEST_INIT);
+	lock_token token = lock_take(&vc->vm->lock);
+	bool off = vc->state == VCPU_OFF;
+
+	vc->start_vector = VCPU_NO_START;
+	if (!off)
+		__atomic_or_fetch(&vc->requests, REQUEST_INIT, __ATOMIC_RELEASE);
+	lock_release(&vc->vm->lock, token);
+	if (!off)
+		vcpu_kick(vc);
 }
 
 void vcpu_run_reset(struct vcpu *vc)
@@ -206,14 +231,14 @@ void vcpu_run_init(struct vcpu *vc)
 
 int vcpu_start_at(struct vcpu *vc, u8 vector)
 {
-	u32 none = VCPU_NO_START;
-	bool off = __atomic_load_n(&vc->state, __ATOMIC_ACQUIRE) == VCPU_OFF ||
-		   (__atomic_load_n(&vc->requests, __ATOMIC_ACQUIRE) & REQUEST_INIT) != 0;
+	lock_token token = lock_take(&vc->vm->lock);
+	bool off = vc->state == VCPU_OFF || (vc->requests & REQUEST_INIT) != 0;
+	bool starts = off && vc->start_vector == VCPU_NO_START;
 
-	/* An INIT that is on its way comes first. */
-	if (!off || !__atomic_compare_exchange_n(&vc->start_vector, &none, vector, false,
-						 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-		return -TERN_EBUSY;
-	wake(vc);
-	return 0;
+	if (starts)
+		vc->start_vector = vector;
+	if (starts && vm_running(vc->vm))
+		sched_wake(vc);
+	lock_release(&vc->vm->lock, token);
+	return starts ? 0 : -TERN_EBUSY;
 }

@@ -77,8 +77,8 @@ bool virtio_running(const struct virtio_device *v);
 void virtio_request_work(struct virtio_device *v);
 /* *config has changed: new generation, configuration interrupt. Change it under the bus lock. */
 void virtio_config_changed(struct virtio_device *v);
-/* The driver broke a rule of the device: needs reset (virtio 1.2 section 2.1.2), and one line in the log
- * a reset period. The queues are dead from here on. */
+/* The driver broke a rule of the device: needs reset (virtio 1.2 section 2.1.2), and at most one line a
+ * second in the log. The queues are dead from here on. */
 void virtio_broken(struct virtio_device *v, const char *fmt, ...) PRINTF(2, 3);
 
 /* --- queues --- */

@@ -86,7 +86,7 @@ struct vcpu {
 	u64 wake_at;            /* (o) host TSC when its LAPIC's timer is due, UINT64_MAX: never */
 	struct timer timer;     /* kicks it then, while it sleeps */
 	u32 event;              /* (a) 1: something is there that ends HLT */
-	u32 start_vector; /* (a) VCPU_NO_START, or where it starts when it is VCPU_OFF: SIPI */
+	u32 start_vector; /* (v) VCPU_NO_START, or where it starts when it is VCPU_OFF: SIPI */
 	gpa_t stalled_at; /* (o) */
 	bool stalled;     /* (o) the last touch could not be backed, and the log said so */
 	struct sched_vcpu sched;
@@ -221,7 +221,7 @@ void vcpu_kick(struct vcpu *vc);
 void vcpu_run_init(struct vcpu *vc);
 /* As it was before it ever ran; it does not run. */
 void vcpu_run_reset(struct vcpu *vc);
-/* An NMI, or an INIT, arrives. As above. */
+/* An NMI, or an INIT, arrives. As vcpu_kick(). */
 void vcpu_nmi(struct vcpu *vc);
 void vcpu_init(struct vcpu *vc);
 /* Starts a vCPU that is off in real mode at vector << 12, as a SIPI does (SDM vol. 3A 9.4). -TERN_EBUSY:

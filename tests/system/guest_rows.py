@@ -19,6 +19,7 @@ class Guest:
     name: str | None = None
     passes: bool = True     # it ends with "pass IMAGE"
     says: str | None = None  # or it says this
+    devices: tuple = ()      # words of vm create: 'disk="..."', 'nic="..."'
 
     def vm(self):
         return self.name or self.image
@@ -31,7 +32,8 @@ class Guest:
                 else rf"guest {self.image}")
 
     def create(self, vcpus=1):
-        line = f"> vm create {self.vm()} memory={self.memory} kernel={self.image} vcpus={vcpus}"
+        line = " ".join((f"> vm create {self.vm()} memory={self.memory} kernel={self.image}",
+                         f"vcpus={vcpus}", *self.devices))
         return line + (f' cmdline="{self.words}"' if self.words else "")
 
     def start(self):
@@ -99,6 +101,27 @@ def scattered_page(n, pages):
 def hostile(theme, long=False):
     return Row(f"hostile-{theme}", (Guest("hostile", f"{theme} count=1000000"),),
                after=("> exits hostile", r"per exit$", *ALIVE), long=long, timeout=1200)
+
+
+# What the guest "hostdev" does, and the devices that it needs for that beside those of all VMs.
+DEVICE_THEMES = ("blk", "net", "console", "rng", "balloon", "pci", "init")
+DEVICES = {"blk": ('disk="none size=16MiB"',), "net": ('nic="default"',) * 2}
+
+
+def hostile_device(theme, count, **kw):
+    """A theme of "hostdev", or a kind of virtio device for its theme "virtq"."""
+    words = theme if theme in ("pci", "init") else f"virtq dev={theme}"
+    console = r"hostdev: the console speaks(?s:.*)" if theme == "console" else ""
+    return Guest("hostdev", f"{words} count={count}", devices=DEVICES.get(theme, ()),
+                 says=rf"{console}(pass|fail) hostdev: .* checks", **kw)
+
+
+def hostile_devices(theme, count=1000000):
+    """Beside it another guest has its checks done."""
+    name = theme if theme in ("pci", "init") else f"virtq-{theme}"
+    cpus = 2 if theme == "init" else 1
+    return Row(f"hostile-{name}", (hostile_device(theme, count), Guest("cpuid")), cpus, cpus,
+               after=("> exits hostdev", r"per exit$", *ALIVE), long=True, timeout=600)
 
 
 def lives(count):
@@ -172,6 +195,12 @@ ROWS = [
         scattered=10000),
     hostile("msr"), hostile("hypercall"), hostile("tables"),
     hostile("port", long=True), hostile("mmio", long=True), hostile("nmi", long=True),
+    *(hostile_devices(theme) for theme in DEVICE_THEMES[:-1]),
+    hostile_devices("init", 100000),
+    # All of them in one boot.
+    Row("hostile-devices", tuple(hostile_device(theme, 2000, name=theme)
+                                 for theme in DEVICE_THEMES) + (Guest("cpuid"),),
+        cpus=2, vcpus=2, after=ALIVE, timeout=120),
     # All of them at once.
     Row("hostile-cpus2", tuple(Guest("hostile", f"{theme} count=250000 seed=2", name=theme,
                                      says=rf"hostile: {theme}$")

@@ -51,6 +51,7 @@ def test_guests(row, tmp_path):
     path = tmp_path / "tern.toml"
     path.write_text(config(row))
     status, out = ternrun(arguments(row, path), row.timeout + MARGIN)
+    print(out)
     assert status == 0, f"status {status} of row {row.name}\n{out}"
     for bad in (row.never, r"^.*FAIL .*$"):
         found = re.search(bad, out, re.MULTILINE)

@@ -201,6 +201,47 @@ static void test_start_and_init(void **state)
 	assert_int_equal(second->state, VCPU_HALTED);
 }
 
+/* Both come while it waits for its turn. Found by the guest "hostdev": it never started again. */
+static void test_sipi_after_an_init_that_was_not_taken_yet(void **state)
+{
+	struct vcpu *second = vm->vcpus[1];
+	struct fake_vcpu *f = fake_vcpu(second);
+
+	(void)state;
+	assert_int_equal(vcpu_start_at(second, 8), 0);
+	while (vcpu_run_slice())
+		;
+	assert_int_equal(second->state, VCPU_HALTED);
+	vcpu_init(second);
+	assert_int_equal(vcpu_start_at(second, 9), 0);
+	assert_int_equal(vcpu_start_at(second, 10), -TERN_EBUSY);
+	while (vcpu_run_slice())
+		;
+	assert_int_equal(f->runs, 2);
+	assert_int_equal(f->segs[SEG_CS].base, 0x9000);
+	assert_int_equal(second->state, VCPU_HALTED);
+}
+
+/* Found by the guest "hostdev": INIT was forgotten, and what started went on. */
+static void test_init_after_a_sipi_that_was_not_taken_yet(void **state)
+{
+	struct vcpu *second = vm->vcpus[1];
+	struct fake_vcpu *f = fake_vcpu(second);
+
+	(void)state;
+	assert_int_equal(vcpu_start_at(second, 8), 0);
+	vcpu_init(second);
+	while (vcpu_run_slice())
+		;
+	assert_int_equal(f->runs, 0);
+	assert_int_equal(second->state, VCPU_OFF);
+	assert_int_equal(vcpu_start_at(second, 9), 0);
+	while (vcpu_run_slice())
+		;
+	assert_int_equal(f->runs, 1);
+	assert_int_equal(f->segs[SEG_CS].base, 0x9000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +252,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_halt_and_pause, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pause_gives_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_start_and_init, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sipi_after_an_init_that_was_not_taken_yet,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_init_after_a_sipi_that_was_not_taken_yet,
+						setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

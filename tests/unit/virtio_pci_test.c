@@ -283,6 +283,21 @@ static void test_broken(void **state)
 	assert_int_equal(model->resets, 2);
 }
 
+/* Found by the guest "hostdev". */
+static void test_broken_again_and_again_is_one_line_a_second(void **state)
+{
+	(void)state;
+	for (u32 i = 0; i < 100; i++) {
+		start(0, true);
+		virtio_broken(&model->v, "request %u", i);
+		fake_tsc += fake_tsc_hz / 40;
+	}
+	assert_string_equal(fake_log(),
+			    "[vm web] virtio-fake in slot 1 needs a reset: request 0\n"
+			    "[vm web] virtio-fake in slot 1 needs a reset: request 40\n"
+			    "[vm web] virtio-fake in slot 1 needs a reset: request 80\n");
+}
+
 static void test_misaligned(void **state)
 {
 	(void)state;
@@ -383,6 +398,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_config, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_config_msix, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_broken_again_and_again_is_one_line_a_second,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_misaligned, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_access_capability, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_work, setup, teardown),

@@ -161,6 +161,18 @@ static void test_other_deliveries(UNUSED void **state)
 	assert_int_equal(pending(v1), NONE);
 }
 
+/* As it is between the reset of its MSRs and that of its APIC. Found by the guest "hostdev": INIT was lost. */
+static void test_it_is_addressed_while_it_is_reset(UNUSED void **state)
+{
+	base(&vcpus[3], X2APIC);
+	vcpus[3].arch->apic_base = XAPIC;
+	vlapic_send(&vm, &(struct apic_message){.dest = 3, .x2apic = true, .delivery = APIC_INIT});
+	assert_int_equal(inits[3], 1);
+	vlapic_send(&vm, &(struct apic_message){.dest = 0, .x2apic = true, .delivery = APIC_INIT});
+	assert_int_equal(inits[3], 1);
+	assert_int_equal(inits[0], 1);
+}
+
 static void test_extint(UNUSED void **state)
 {
 	assert_false(vlapic_takes_extint(v1));
@@ -347,9 +359,16 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(physical),         T(logical), T(lowest_priority),
-		T(other_deliveries), T(extint),  T(icr),
-		T(x2apic_icr),       T(msi),     T(posting_at_once),
+		T(physical),
+		T(logical),
+		T(lowest_priority),
+		T(other_deliveries),
+		T(it_is_addressed_while_it_is_reset),
+		T(extint),
+		T(icr),
+		T(x2apic_icr),
+		T(msi),
+		T(posting_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

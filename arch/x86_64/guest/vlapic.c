@@ -77,9 +77,12 @@ static void reset(struct vcpu *vc, u32 id)
 		__atomic_store_n(&l->posted[w], 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&l->errors, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&l->extint, false, __ATOMIC_RELAXED);
-	for (u32 at = 0; at < LAPIC_END; at += LAPIC_REG_SIZE)
-		vlapic_put(l, at, 0);
 	vlapic_put(l, LAPIC_ID, id);
+	/* Others may address it meanwhile. */
+	for (u32 at = 0; at < LAPIC_END; at += LAPIC_REG_SIZE) {
+		if (at != LAPIC_ID)
+			vlapic_put(l, at, 0);
+	}
 	vlapic_put(l, LAPIC_VERSION, LAPIC_VERSION_VALUE);
 	vlapic_put(l, LAPIC_DFR, DFR_MASK | DFR_ONES);
 	vlapic_put(l, LAPIC_SVR, SVR_RESET);

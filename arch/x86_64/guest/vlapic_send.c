@@ -121,7 +121,11 @@ static void deliver(struct vm *vm, const struct apic_message *m, u64 set)
 
 static u32 physical_id(const struct vcpu *vc)
 {
-	return vlapic_is_x2(vc) ? vc->index : vlapic_get(vc->lapic, LAPIC_ID) >> LAPIC_ID_SHIFT;
+	u32 id = vlapic_get(vc->lapic, LAPIC_ID);
+
+	/* That of an x2APIC, in which the lower bits are used, stays a moment longer than the mode when its vCPU is
+	 * reset; a SIPI may come right then. */
+	return vlapic_is_x2(vc) || (id & ~LAPIC_ID_MASK) != 0 ? vc->index : id >> LAPIC_ID_SHIFT;
 }
 
 static bool logical_match(const struct vcpu *vc, u32 dest)

@@ -36,6 +36,8 @@ extern struct ram_range ram_ranges[RAM_RANGES_MAX]; /* rising, as the loader's m
 extern u32 ram_range_count;
 /* The end of the image, its bss and stacks included. */
 extern char guest_image_end[];
+/* Its code and constants, which nothing changes. */
+extern const u8 guest_image_start[], guest_constant_end[];
 /* Ends the guest with this fail code; 0 is a pass. */
 NORETURN void guest_exit(u32 code);
 /* Ends it as the checks went. */
