@@ -3,7 +3,8 @@
 # is NAME.c, with NAME.S and NAME/*.c where it needs them, and the library in tests/guest/lib.
 
 GUEST32 := real prot
-GUEST := $(sort $(patsubst tests/guest/%.c,%,$(wildcard tests/guest/*.c)) bench)
+BENCH_GUESTS := bench bench_virtio
+GUEST := $(sort $(patsubst tests/guest/%.c,%,$(wildcard tests/guest/*.c)) $(BENCH_GUESTS))
 GUEST64 := $(filter-out $(GUEST32),$(GUEST))
 
 GUEST_DIR := $(B)/guest
@@ -18,7 +19,7 @@ GUEST_LDFLAGS := -static -nostdlib -z max-page-size=4096 -z noexecstack --no-war
 	--build-id=none -T tests/guest/lib/guest.ld
 
 # What a guest is made of beside the library, and its bits.
-guest_src = $(if $(filter bench,$(1)),tests/bench/bench_guest.c,tests/guest/$(1).c \
+guest_src = $(if $(filter $(BENCH_GUESTS),$(1)),tests/bench/$(1).c,tests/guest/$(1).c \
 	$(wildcard tests/guest/$(1).S tests/guest/$(1)/*.c))
 guest_bits = $(if $(filter $(1),$(GUEST32)),32,64)
 guest_obj = $(patsubst %,$(GUEST_DIR)/obj$(2)/%.o,$(1))

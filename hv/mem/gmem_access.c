@@ -9,12 +9,9 @@
 
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_LOAD };
 
-/* Where the memory of at is in a mapped leaf of any size. */
-static void *leaf_virt(const struct gmem *g, gpa_t at)
+/* Where the memory of at is in e, a mapped leaf of that level. */
+static void *leaf_virt(u64 e, u32 level, gpa_t at)
 {
-	u32 level;
-	u64 e = npt_load(npt_find(&g->npt, at, &level));
-
 	return (char *)phys_to_virt(hpa(e & NPT_ADDR)) + at.v % npt_size(level);
 }
 
@@ -22,6 +19,7 @@ static void *leaf_virt(const struct gmem *g, gpa_t at)
 static int writable(struct gmem *g, gpa_t at, enum access access, void **out)
 {
 	const struct gmem_region *r = gmem_region_of(g, at);
+	u32 level;
 	u64 *slot;
 
 	if (r == NULL || (r->kind == GMEM_ROM && access != ACCESS_LOAD))
@@ -32,7 +30,8 @@ static int writable(struct gmem *g, gpa_t at, enum access access, void **out)
 		return -TERN_EFAULT;
 	/* What collects dirty pages need not know who wrote. CPUs set bits at the same time. */
 	__atomic_fetch_or(slot, g->npt.fmt->accessed | g->npt.fmt->dirty, __ATOMIC_RELAXED);
-	*out = leaf_virt(g, at);
+	slot = npt_find(&g->npt, at, &level);
+	*out = leaf_virt(npt_load(slot), level, at);
 	return 0;
 }
 
@@ -46,7 +45,7 @@ static int read_page(struct gmem *g, gpa_t at, void *dst, u64 n)
 		return -TERN_EFAULT;
 	e = npt_load(npt_find(&g->npt, at, &level));
 	if (npt_is_mapped(e))
-		memcpy(dst, leaf_virt(g, at), n);
+		memcpy(dst, leaf_virt(e, level, at), n);
 	else if (e == 0)
 		memset(dst, 0, n);
 	else

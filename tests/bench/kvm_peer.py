@@ -22,13 +22,24 @@ from rig import emulators, node as rig_node  # noqa: E402
 from rig.scope import Scope  # noqa: E402
 
 MODULES = ("irqbypass.ko", "kvm.ko", "kvm-intel.ko")
-CMDLINE = "console=ttyS0 mitigations=off nokaslr quiet panic=-1"
-GRUB_CFG = f"linux /vmlinuz {CMDLINE}\ninitrd /initrd\nboot\n"
+CMDLINE = "console=ttyS0 mitigations=off nokaslr quiet panic=-1 cryptomgr.notests"
 TIMEOUT = 600
 
 
 class PeerError(Exception):
     pass
+
+
+def medium(folder, image, files, cmdline=CMDLINE):
+    """A CD that boots that kernel with that initramfs; returns its path."""
+    iso = folder / "iso"
+    (iso / "boot/grub").mkdir(parents=True, exist_ok=True)
+    (iso / "boot/grub/grub.cfg").write_text(
+        f"linux /vmlinuz {cmdline}\ninitrd /initrd\nboot\n")
+    (iso / "vmlinuz").write_bytes(image.read_bytes())
+    (iso / "initrd").write_bytes(linux_image.initramfs(files))
+    linux_image.run("grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", folder / "kvm.iso", iso)
+    return folder / "kvm.iso"
 
 
 def make_iso(build):
@@ -43,16 +54,10 @@ def make_iso(build):
              "guest": (0o100644, (build / "guest/bench").read_bytes())}
     for name in MODULES:
         files[name] = (0o100644, next(tree.rglob(name)).read_bytes())
-    medium = folder / "iso"
-    (medium / "boot/grub").mkdir(parents=True, exist_ok=True)
-    (medium / "boot/grub/grub.cfg").write_text(GRUB_CFG)
-    (medium / "vmlinuz").write_bytes(image.read_bytes())
-    (medium / "initrd").write_bytes(linux_image.initramfs(files))
-    linux_image.run("grub-mkrescue", "-d", "/usr/lib/grub/i386-pc", "-o", folder / "kvm.iso", medium)
-    return folder / "kvm.iso"
+    return medium(folder, image, files)
 
 
-def console(fd, until, log):
+def console(fd, until, log, end):
     """All that the machine says until its last line, its end or the time."""
     said = b""
     while time.monotonic() < until:
@@ -64,17 +69,18 @@ def console(fd, until, log):
         said += data
         log.write(data)
         log.flush()
-        if re.search(rb"^kvmbench: (done.*|failed)\r?\n", said, re.MULTILINE):
+        if re.search(end, said, re.MULTILINE):
             break
     return said.decode(errors="replace").replace("\r", "")
 
 
-def boot(iso, log_path):
+def boot(iso, log_path, end, memory=512, timeout=TIMEOUT):
+    """What a machine in Bochs says that starts from this CD, up to the line `end`."""
     with Scope() as scope, open(log_path, "wb") as log:
-        machine = rig_node.Node(scope, emulators.Bochs())
+        machine = rig_node.Node(scope, emulators.Bochs(), memory=memory)
         machine.disk = os.path.abspath(iso)
         rig_node.connect(scope, machine)
-        return console(machine.start(), time.monotonic() + TIMEOUT, log)
+        return console(machine.start(), time.monotonic() + timeout, log, end)
 
 
 def measure(build):
@@ -82,7 +88,7 @@ def measure(build):
     build = pathlib.Path(build).resolve()
     log = build / "kvm/console.log"
     try:
-        said = boot(make_iso(build), log)
+        said = boot(make_iso(build), log, rb"^kvmbench: (done.*|failed)\r?\n")
     except linux_image.ImageError as e:
         raise PeerError(str(e)) from e
     if not re.search(r"^kvmbench: done, code 0$", said, re.MULTILINE):

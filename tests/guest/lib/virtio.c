@@ -10,15 +10,32 @@
 
 #define PATIENCE     100000000u /* PAUSEs */
 #define FEATURE_BITS 32u
-#define COMMAND      (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)
+#define COMMAND      (PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER)
 
-/* Where the structure is that the capability at cap names. */
+/* The BAR of the structure that the capability at cap names, with its flags. */
+static u32 bar_of(u32 slot, u32 cap)
+{
+	return pci_read(slot, PCI_BASE_ADDRESS_0 + 4 * pci_read(slot, cap + VIRTIO_PCI_CAP_BAR, 1),
+			4);
+}
+
 static volatile u8 *structure_at(u32 slot, u32 cap)
 {
-	u32 bar = pci_read(slot, cap + VIRTIO_PCI_CAP_BAR, 1);
-	u32 base = pci_read(slot, PCI_BASE_ADDRESS_0 + 4 * bar, 4) & ~0xfu;
+	u32 base = bar_of(slot, cap) & ~0xfu;
 
 	return (volatile u8 *)(uintptr_t)(base + pci_read(slot, cap + VIRTIO_PCI_CAP_OFFSET, 4));
+}
+
+static void find_doorbells(struct virtio *v, u32 cap)
+{
+	u32 bar = bar_of(v->slot, cap);
+
+	if (bar & PCI_BASE_ADDRESS_SPACE_IO)
+		v->notify_port =
+			(u16)((bar & ~3u) + pci_read(v->slot, cap + VIRTIO_PCI_CAP_OFFSET, 4));
+	else
+		v->notify = structure_at(v->slot, cap);
+	v->notify_mul = pci_read(v->slot, cap + VIRTIO_PCI_NOTIFY_CAP_MULT, 4);
 }
 
 static void find_structures(struct virtio *v)
@@ -39,8 +56,7 @@ static void find_structures(struct virtio *v)
 			v->config = at;
 			break;
 		case VIRTIO_PCI_CAP_NOTIFY_CFG:
-			v->notify = at;
-			v->notify_mul = pci_read(v->slot, cap + VIRTIO_PCI_NOTIFY_CAP_MULT, 4);
+			find_doorbells(v, cap);
 			break;
 		default:
 			break;
@@ -115,6 +131,7 @@ u32 virtq_max(const struct virtio *v, u32 index)
 bool virtq_setup(struct virtq *q, const struct virtio *v, u32 index, u32 size, void *memory)
 {
 	u8 *at = memory;
+	u32 offset;
 
 	if (virtq_max(v, index) < size)
 		return false;
@@ -128,7 +145,9 @@ bool virtq_setup(struct virtq *q, const struct virtio *v, u32 index, u32 size, v
 	PUT_ADDRESS(v, queue_desc, (uintptr_t)q->desc);
 	PUT_ADDRESS(v, queue_avail, (uintptr_t)q->avail);
 	PUT_ADDRESS(v, queue_used, (uintptr_t)q->used);
-	q->doorbell = (volatile void *)(v->notify + v->common->queue_notify_off * v->notify_mul);
+	offset = v->common->queue_notify_off * v->notify_mul;
+	q->doorbell = (volatile void *)(v->notify + offset);
+	q->port = (u16)(v->notify_port == 0 ? 0 : v->notify_port + offset);
 	v->common->queue_enable = 1;
 	return v->common->queue_enable == 1;
 }
@@ -161,7 +180,10 @@ u32 virtq_post(struct virtq *q, const struct virtio_buffer *b, u32 outs, u32 ins
 void virtq_notify(const struct virtq *q)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	*q->doorbell = (u16)q->index;
+	if (q->port != 0)
+		outw(q->port, (u16)q->index);
+	else
+		*q->doorbell = (u16)q->index;
 }
 
 u32 virtq_take(struct virtq *q, u32 *len)

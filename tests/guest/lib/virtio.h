@@ -26,8 +26,9 @@ struct virtio {
 	u32 slot; /* on the PCI bus */
 	volatile struct virtio_pci_common_cfg *common;
 	volatile u8 *isr, *config, *notify; /* config: NULL when the device has none */
-	u32 notify_mul;
-	u64 features; /* that were negotiated */
+	u16 notify_port; /* the notification structure once more, in ports; 0: it is not */
+	u32 notify_mul;  /* of both */
+	u64 features;    /* that were negotiated */
 };
 
 struct virtq {
@@ -36,6 +37,7 @@ struct virtq {
 	volatile struct vring_avail *avail;
 	volatile struct vring_used *used;
 	volatile u16 *doorbell;
+	u16 port; /* used instead of the doorbell, unless 0 */
 	u16 next_desc, next_used;
 };
 
