@@ -103,20 +103,21 @@ struct agent_view {
 	char name[AGENT_NAME_MAX];
 	u64 now_ms, since_ms, heard_ms; /* of the VM's time: now, HELLO, last SAMPLE or DEMAND */
 	bool silent;
-	bool grant_auto;
+	u64 owner_grant; /* what its owner set, or AGENT_GRANT_AUTO */
 	u64 used;
 	struct agent_demand demand; /* bytes 0: none counts */
 	u64 taken[AGENT_TYPES], refused[AGENT_TYPES], why[AGENT_REFUSALS];
 	s32 last_error;             /* negative, 0: nothing was refused yet */
 	u32 events, notices;        /* that wait; in all */
 	struct agent_notice notice; /* the last one */
-	/* The last AGENT_SHRINK: asked for, given back until shrink_ms after it; shrinking: not over yet. */
-	bool shrinking;
-	u64 shrink_asked, shrink_done, shrink_ms;
-	u64 shrinks; /* in all; 0: none */
+	/* The last shrink: to bytes used; asked for and given back (bytes), until ms after it. */
+	bool shrinking; /* it is not over yet */
+	u64 shrinks;    /* in all; 0: none */
+	u64 shrink_to, shrink_asked, shrink_done, shrink_ms;
+	u64 rows_first, rows_next; /* numbers of the oldest row that is kept, of the next one */
 };
 void agent_view(struct vm *vm, struct agent_view *out);
-/* The newest rows, oldest first; returns how many. *lost: older ones that were overwritten. */
-u32 agent_rows(struct vm *vm, struct agent_row *out, u32 max, u64 *lost);
+/* A row by its number, from view.rows_first on. False: overwritten, or not written yet. */
+MUST_CHECK bool agent_row_get(struct vm *vm, u64 number, struct agent_row *out);
 
 #endif

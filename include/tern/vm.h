@@ -200,7 +200,7 @@ struct vm *vm_get(u32 index);
 struct vm *vm_find(const char *name);
 /* Idle work: gives back a little of what destroyed VMs had; true when there is more. */
 bool vm_idle_work(void);
-/* Lets stalled vCPUs try again. Every few milliseconds. */
+/* Lets stalled vCPUs try again, looks after agents. Every few milliseconds. */
 void vm_poll(void);
 /* Creates the VMs of the configuration and starts those that want it. Once. */
 void vm_create_configured(void);

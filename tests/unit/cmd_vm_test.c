@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: $(NODE) hv/shell/cmd_vm.c hv/shell/cmd_console.c hv/shell/cmd_dump.c hv/shell/guest_text.c */
+/* links: $(NODE) hv/shell/cmd_agent.c hv/shell/cmd_vm.c hv/shell/cmd_console.c hv/shell/cmd_dump.c hv/shell/guest_text.c */
 /* The shell's commands about VMs, word for word, on a node whose guests are scripts. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -385,10 +385,10 @@ static void test_complete(void **state)
 {
 	(void)state;
 	fake_vm("a", 1, 0, 0);
-	assert_string_equal(complete_vm(1, 0), "console");
-	assert_string_equal(complete_vm(1, 2), "dump");
-	assert_string_equal(complete_vm(1, 13), "stop");
-	assert_null(complete_vm(1, 14));
+	assert_string_equal(complete_vm(1, 0), "agent");
+	assert_string_equal(complete_vm(1, 3), "dump");
+	assert_string_equal(complete_vm(1, 15), "stop");
+	assert_null(complete_vm(1, 16));
 	assert_string_equal(complete_vm(2, 0), "a");
 	assert_null(complete_vm(2, 1));
 	assert_null(complete_vm(3, 0));
