@@ -89,12 +89,14 @@ void gmem_room_get(struct gmem_room *out)
 /* A touch above the grant. True: it has been raised for it. */
 static bool grow(struct gmem *g)
 {
+	struct gmem_use use = {.grant = g->grant, .backed = g->backed - g->backed_rom};
 	struct gmem_room room;
 	u64 next = g->grant;
 
 	if (g->grant_grows) {
 		gmem_room_get(&room);
-		next = gmem_grant_grown(g->grant, g->advertised, gmem_grant_spare(&room));
+		use.spare = gmem_grant_spare(&room);
+		next = gmem_grant_grown(&use, g->advertised);
 	}
 	if (next == g->grant) {
 		g->over_grant++;

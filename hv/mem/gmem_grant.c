@@ -21,9 +21,12 @@ u64 gmem_grant_spare(const struct gmem_room *room)
 	return room->free > reserve ? align_down(room->free - reserve, PAGE_SIZE) : 0;
 }
 
-u64 gmem_grant_grown(u64 grant, u64 advertised, u64 spare)
+u64 gmem_grant_grown(const struct gmem_use *use, u64 advertised)
 {
-	return grant + min_u64(min_u64(GMEM_GRANT_STEP, advertised - grant), spare);
+	u64 from = max_u64(use->grant, use->backed);
+	u64 step = min_u64(min_u64(GMEM_GRANT_STEP, advertised - from), use->spare);
+
+	return step > 0 ? from + step : use->grant;
 }
 
 u64 gmem_grant_wanted(u64 demand, u32 confidence, u64 advertised)

@@ -44,8 +44,8 @@ struct gmem_use { /* bytes */
 #define GMEM_GRANT_STEP MiB(16)
 /* All pure, whole pages. */
 u64 gmem_grant_spare(const struct gmem_room *room);
-/* The grant after a touch above it: a step more, as far as memory is spare. */
-u64 gmem_grant_grown(u64 grant, u64 advertised, u64 spare);
+/* The grant after a touch above it: a step more, as far as memory is spare; else as it was. backed <= advertised. */
+u64 gmem_grant_grown(const struct gmem_use *use, u64 advertised);
 /* What a guest is to have that will use that much: a margin more, which is the larger the less can be relied on
  * its forecasts. confidence: permille. */
 u64 gmem_grant_wanted(u64 demand, u32 confidence, u64 advertised);
