@@ -22,6 +22,7 @@ int gmem_create(struct gmem *g, const struct npt_format *fmt, void (*flush)(void
 	*g = (struct gmem){
 		.lock = SPINLOCK_INIT(RANK_GMEM, "gmem"),
 		.policy = &gmem_policy,
+		.grant_grows = true,
 		.flush = flush,
 		.owner = owner,
 	};
@@ -76,6 +77,36 @@ static bool granted(const struct gmem *g, const struct gmem_region *r, u64 bytes
 	return r->kind == GMEM_ROM || g->backed - g->backed_rom + bytes <= g->grant;
 }
 
+void gmem_room_get(struct gmem_room *out)
+{
+	struct frames_stats st;
+
+	frames_get_stats(&st);
+	out->total = st.total << PAGE_SHIFT;
+	out->free = (st.free + st.cached + st.zeroed + scrub_backlog()) << PAGE_SHIFT;
+}
+
+/* A touch above the grant. True: it has been raised for it. */
+static bool grow(struct gmem *g)
+{
+	struct gmem_use use = {.grant = g->grant, .backed = g->backed - g->backed_rom};
+	struct gmem_room room;
+	u64 next = g->grant;
+
+	if (g->grant_grows) {
+		gmem_room_get(&room);
+		use.spare = gmem_grant_spare(&room);
+		next = gmem_grant_grown(&use, g->advertised);
+	}
+	if (next == g->grant) {
+		g->over_grant++;
+		return false;
+	}
+	g->grant = next;
+	g->grown++;
+	return true;
+}
+
 static void count_backed(struct gmem *g, enum gmem_kind kind, u64 bytes)
 {
 	g->backed += bytes;
@@ -118,6 +149,17 @@ static enum gmem_touch back_page(struct gmem *g, const struct gmem_region *r, gp
 	npt_fill(slot, leaf_of(g, r, pa, 0));
 	count_backed(g, r->kind, PAGE_SIZE);
 	return GMEM_MAPPED;
+}
+
+/* The same for what must be backed now: the grant may be raised for it. */
+static enum gmem_touch back_wanted(struct gmem *g, const struct gmem_region *r, gpa_t at, u64 *slot,
+				   u32 level)
+{
+	enum gmem_touch result = back_page(g, r, at, slot, level);
+
+	if (UNLIKELY(result == GMEM_OVER_GRANT) && grow(g))
+		result = back_page(g, r, at, slot, level);
+	return result;
 }
 
 /* Backed pages just below at, counted up to max, as far as one table shows them. */
@@ -221,7 +263,7 @@ static enum gmem_touch touch(struct gmem *g, const struct gmem_region *r, gpa_t 
 		g->faults++;
 		return GMEM_MAPPED;
 	}
-	result = back_page(g, r, at, slot, level);
+	result = back_wanted(g, r, at, slot, level);
 	if (UNLIKELY(result != GMEM_MAPPED))
 		return result;
 	g->faults++;
@@ -257,7 +299,7 @@ enum gmem_touch gmem_back(struct gmem *g, const struct gmem_region *r, gpa_t at,
 	e = npt_load(*slot);
 	if (e != 0)
 		return touch_present(e, false);
-	result = back_page(g, r, at, *slot, level);
+	result = back_wanted(g, r, at, *slot, level);
 	*slot = npt_find(&g->npt, at, &level);
 	return result;
 }
@@ -368,7 +410,7 @@ u64 gmem_unback(struct gmem *g, gpa_t at, u64 len)
 	return bytes;
 }
 
-int gmem_set_grant(struct gmem *g, u64 bytes)
+int gmem_set_grant(struct gmem *g, u64 bytes, bool grows)
 {
 	lock_token token;
 
@@ -376,6 +418,7 @@ int gmem_set_grant(struct gmem *g, u64 bytes)
 		return -TERN_EINVAL;
 	token = lock_take(&g->lock);
 	g->grant = bytes;
+	g->grant_grows = grows;
 	lock_release(&g->lock, token);
 	return 0;
 }
@@ -428,9 +471,12 @@ void gmem_get_stats(struct gmem *g, struct gmem_stats *st)
 		.advertised = g->advertised,
 		.grant = g->grant,
 		.backed = g->backed,
+		.backed_ram = g->backed - g->backed_rom,
 		.tables = g->npt.table_pages * PAGE_SIZE,
 		.faults = g->faults,
 		.stalls = g->stalls,
+		.grown = g->grown,
+		.over_grant = g->over_grant,
 	};
 	lock_release(&g->lock, token);
 }

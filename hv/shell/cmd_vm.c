@@ -232,6 +232,7 @@ static int vm_info(struct vm *vm, UNUSED int argc, UNUSED char **argv)
 		       fmt_size(grant, sizeof(grant), st.grant),
 		       fmt_size(backed, sizeof(backed), st.backed),
 		       fmt_size(tables, sizeof(tables), st.tables));
+	vm_show_agent(vm);
 	console_printf("  weight %u, cap ", vm->weight);
 	if (vm->cap != 0)
 		console_printf("%u %%\n", vm->cap);
@@ -289,8 +290,9 @@ static const struct action {
 	int argc; /* 0: checks itself */
 	bool takes_vm;
 } actions[] = {
-	{"console", vm_console, 0, true},      {"create", vm_make, 0, false},
-	{"dump", vm_show_dump, 3, true},       {"info", vm_info, 3, true},
+	{"agent", vm_agent, 0, true},          {"console", vm_console, 0, true},
+	{"create", vm_make, 0, false},         {"dump", vm_show_dump, 3, true},
+	{"grant", vm_grant, 0, true},          {"info", vm_info, 3, true},
 	{"kill", vm_do_kill, 3, true},         {"list", vm_list, 2, false},
 	{"pause", vm_do_pause, 3, true},       {"reset", vm_do_reset, 3, true},
 	{"resume", vm_do_resume, 3, true},     {"send", vm_send, 0, true},

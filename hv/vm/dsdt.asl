@@ -63,6 +63,17 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "TERN", "TERNVM", 1)
 			})
 		}
 
+		// The agent's events (docs/agent-abi.md).
+		Device (TERN)
+		{
+			Name (_HID, "TERN0001")
+			Name (_UID, 0)
+			Name (_CRS, ResourceTemplate ()
+			{
+				Interrupt (ResourceConsumer, Level, ActiveHigh, Exclusive) { 10 }
+			})
+		}
+
 		Device (RTC)
 		{
 			Name (_HID, EisaId ("PNP0B00"))

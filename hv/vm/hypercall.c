@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The hypercalls: one row of a table each. docs/hypercalls.md describes them. */
+#include "agent_internal.h"
 #include "exit.h"
 
 #include <abi/hypercall.h>
@@ -33,7 +34,7 @@ static s64 check_start(struct vcpu *vc, const u64 *args)
 	return args[1] <= UINT8_MAX ? check_vcpu(vc, args) : -TERN_EINVAL;
 }
 
-static s64 hc_console_write(struct vcpu *vc, const u64 *args)
+static s64 hc_console_write(struct vcpu *vc, const u64 *args, UNUSED s64 value)
 {
 	char text[HC_CONSOLE_WRITE_MAX];
 	int rc = gmem_read(&vc->vm->mem, gpa(args[0]), text, args[1]);
@@ -44,12 +45,12 @@ static s64 hc_console_write(struct vcpu *vc, const u64 *args)
 	return (s64)args[1];
 }
 
-static s64 hc_vcpu_start(struct vcpu *vc, const u64 *args)
+static s64 hc_vcpu_start(struct vcpu *vc, const u64 *args, UNUSED s64 value)
 {
 	return vcpu_start_at(vc->vm->vcpus[args[0]], (u8)args[1]);
 }
 
-static s64 hc_vcpu_kick(struct vcpu *vc, const u64 *args)
+static s64 hc_vcpu_kick(struct vcpu *vc, const u64 *args, UNUSED s64 value)
 {
 	vcpu_notify(vc->vm->vcpus[args[0]]);
 	return 0;
@@ -59,8 +60,9 @@ static const struct row {
 	const char *name;
 	u32 args;
 	enum permission permission;
-	s64 (*check)(struct vcpu *vc, const u64 *args);
-	s64 (*handler)(struct vcpu *vc, const u64 *args); /* NULL: the result is always value */
+	s64 (*check)(struct vcpu *vc, const u64 *args); /* NULL: the handler does */
+	s64 (*handler)(struct vcpu *vc, const u64 *args,
+		       s64 value); /* NULL: the result is always value */
 	s64 value;
 } table[] = {
 	[HC_NULL] = {"null", 0, HC_ANY_CPL, NULL, NULL, 0},
@@ -68,6 +70,13 @@ static const struct row {
 	[HC_CONSOLE_WRITE] = {"console_write", 2, HC_KERNEL, check_text, hc_console_write, 0},
 	[HC_VCPU_START] = {"vcpu_start", 2, HC_KERNEL, check_start, hc_vcpu_start, 0},
 	[HC_VCPU_KICK] = {"vcpu_kick", 1, HC_KERNEL, check_vcpu, hc_vcpu_kick, 0},
+	[HC_AGENT_HELLO] = {"agent_hello", 2, HC_KERNEL, NULL, agent_call, AGENT_HELLO},
+	[HC_AGENT_SAMPLE] = {"agent_sample", 2, HC_KERNEL, NULL, agent_call, AGENT_SAMPLE},
+	[HC_AGENT_DEMAND] = {"agent_demand", 2, HC_KERNEL, NULL, agent_call, AGENT_DEMAND},
+	[HC_AGENT_NOTICE] = {"agent_notice", 2, HC_KERNEL, NULL, agent_call, AGENT_NOTICE},
+	[HC_AGENT_QUERY] = {"agent_query", 2, HC_KERNEL, NULL, agent_call, AGENT_QUERY},
+	[HC_AGENT_EVENT] = {"agent_event", 2, HC_KERNEL, NULL, agent_call, AGENT_EVENT},
+	[HC_AGENT_ACK] = {"agent_ack", 2, HC_KERNEL, NULL, agent_call, AGENT_ACK},
 };
 
 static u32 cpl(const struct virt_ops *ops, struct vcpu *vc)
@@ -84,12 +93,15 @@ static s64 call(const struct virt_ops *ops, struct vcpu *vc, const struct row *r
 	u64 args[ARGS_MAX] = {0};
 	s64 rc;
 
-	if (row->permission == HC_KERNEL && cpl(ops, vc) != 0)
+	if (row->permission == HC_KERNEL && cpl(ops, vc) != 0) {
+		if (row->handler == agent_call)
+			agent_call_denied(vc, row->value);
 		return -TERN_EPERM;
+	}
 	for (u32 i = 0; i < row->args; i++)
 		args[i] = vc->gpr[regs[i]];
-	rc = row->check(vc, args);
-	return rc != 0 ? rc : row->handler(vc, args);
+	rc = row->check != NULL ? row->check(vc, args) : 0;
+	return rc != 0 ? rc : row->handler(vc, args, row->value);
 }
 
 /* Not inlined: the calls that need no room on the stack do not pay for it. */

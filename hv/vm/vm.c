@@ -8,6 +8,7 @@
 
 #include "vm_make.h"
 
+#include <tern/agent.h>
 #include <tern/arch.h>
 #include <tern/boot_info.h>
 #include <tern/err.h>
@@ -99,6 +100,7 @@ static bool teardown_some(const struct virt_ops *ops, struct vm *vm, u64 until)
 			return true;
 	}
 	bus_destroy(&vm->bus);
+	agent_destroy(vm);
 	if (vm->boot != NULL)
 		frames_free_page(vm->boot);
 	for (u32 i = 0; i < VCPUS_PER_VM_MAX; i++) {
@@ -126,6 +128,7 @@ static void start_over(const struct virt_ops *ops, struct vm *vm)
 		vcpu_run_reset(vm->vcpus[i]);
 	(void)gmem_unback(&vm->mem, gpa(0), NPT_GPA_END);
 	bus_reset(&vm->bus);
+	agent_reset(vm);
 	rc = vm_make_load(ops, vm, why, sizeof(why));
 	l.token = lock_take(&vm->lock);
 	vm->reset_wanted = false;
@@ -257,8 +260,11 @@ void vm_poll(void)
 	struct vm *vm;
 
 	for (u32 i = 0; (vm = vm_get(i)) != NULL; i++) {
-		lock_token token = lock_take(&vm->lock);
+		lock_token token;
 
+		if (__atomic_load_n(&vm->state, __ATOMIC_ACQUIRE) == VM_RUNNING)
+			agent_poll(vm);
+		token = lock_take(&vm->lock);
 		if (vm->state == VM_RUNNING && __atomic_load_n(&vm->work, __ATOMIC_RELAXED) != 0)
 			sched_wake(vm->vcpus[0]);
 		for (u32 k = 0; vm->state == VM_RUNNING && k < vm->vcpu_count; k++) {

@@ -10,6 +10,7 @@
 #include "layout_guest.h"
 #include "smbios_guest.h"
 
+#include <tern/agent.h>
 #include <tern/boot_info.h>
 #include <tern/err.h>
 #include <tern/frames.h>
@@ -126,6 +127,8 @@ static int add_hardware(const struct virt_ops *ops, struct vm *vm, const struct 
 
 	if (rc == 0)
 		rc = add_memory(vm, c->memory);
+	if (rc == 0)
+		rc = agent_create(vm);
 	if (rc == 0)
 		rc = ops->vm_create(vm);
 	if (rc != 0)

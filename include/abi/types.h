@@ -3,6 +3,10 @@
 #ifndef ABI_TYPES_H
 #define ABI_TYPES_H
 
+#ifdef __KERNEL__ /* a module of Linux, which has them */
+#include <linux/stddef.h>
+#include <linux/types.h>
+#else
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,5 +19,6 @@ typedef int8_t s8;
 typedef int16_t s16;
 typedef int32_t s32;
 typedef int64_t s64;
+#endif
 
 #endif

@@ -31,6 +31,28 @@ extern const struct gmem_policy gmem_policy_large; /* 2 MiB leaves too; see docs
  * p->run; empty_2m: the page is the first of 2 MiB of RAM in which nothing is backed. Pure. */
 u32 gmem_policy_pages(const struct gmem_policy *p, u32 run, bool empty_2m, u32 free_percent);
 
+/*
+ * The grant (gmem_grant.c). The node's memory, in bytes; free: also what waits to be zeroed. What is spare is
+ * above a reserve: 32 MiB, or a sixteenth of all.
+ */
+struct gmem_room {
+	u64 total, free;
+};
+struct gmem_use { /* bytes */
+	u64 grant, backed, spare;
+};
+#define GMEM_GRANT_STEP MiB(16)
+/* All pure, whole pages. */
+u64 gmem_grant_spare(const struct gmem_room *room);
+/* The grant after a touch above it: a step more, as far as memory is spare; else as it was. backed <= advertised. */
+u64 gmem_grant_grown(const struct gmem_use *use, u64 advertised);
+/* What a guest is to have that will use that much: a margin more, which is the larger the less can be relied on
+ * its forecasts. confidence: permille. */
+u64 gmem_grant_wanted(u64 demand, u32 confidence, u64 advertised);
+/* The grant on the way to what is wanted: never raised beyond what could be backed; lowered below what is backed only
+ * when memory is short. */
+u64 gmem_grant_next(u64 wanted, const struct gmem_use *use);
+
 enum gmem_kind { GMEM_RAM, GMEM_ROM };
 
 struct gmem_region { /* (c) once the VM runs; sorted, no overlap, 4 KiB aligned */
@@ -44,15 +66,18 @@ struct gmem {
 	struct npt npt;       /* (g) */
 	struct gmem_region regions[GMEM_REGIONS_MAX];
 	u32 region_count;
-	u32 region_last; /* (g) index of the region last touched: looked at first */
-	u64 advertised;  /* (c) bytes of all RAM regions */
-	u64 grant;       /* (g) bytes, <= advertised */
-	u64 backed;      /* (g) bytes that have host frames: the leaves of npt */
-	u64 backed_rom;  /* (g) those of them that are ROM: they do not count against the grant */
-	u64 faults;      /* (g) second-level faults that backed something */
-	u64 stalls;      /* (g) touches that could not be backed */
-	bool dying;      /* (g) gmem_destroy_some() has begun */
-	gpa_t destroyed; /* all below is taken apart; who destroys it alone */
+	u32 region_last;  /* (g) index of the region last touched: looked at first */
+	u64 advertised;   /* (c) bytes of all RAM regions */
+	u64 grant;        /* (g) bytes, <= advertised */
+	u64 backed;       /* (g) bytes that have host frames: the leaves of npt */
+	u64 backed_rom;   /* (g) those of them that are ROM: they do not count against the grant */
+	u64 faults;       /* (g) second-level faults that backed something */
+	u64 stalls;       /* (g) touches that could not be backed */
+	bool grant_grows; /* (g) a touch above the grant raises it while memory is spare */
+	u64 grown;        /* (g) how often one did */
+	u64 over_grant;   /* (g) touches above the grant that did not: of the stalls */
+	bool dying;       /* (g) gmem_destroy_some() has begun */
+	gpa_t destroyed;  /* all below is taken apart; who destroys it alone */
 	const struct gmem_policy *policy; /* (c) once the VM runs; gmem_create() sets the default */
 	/* (c) Flushes every CPU's second-level translations: virt_ops.npt_flush of the owner.
 	 * Called without the lock, so it may wait for CPUs that wait for the lock with interrupts
@@ -88,8 +113,11 @@ enum gmem_touch gmem_touch(struct gmem *g, gpa_t gpa, bool write);
  */
 u64 gmem_unback(struct gmem *g, gpa_t gpa, u64 len);
 /* Changes the grant, whole pages, at most advertised; a grant below what is backed takes nothing
- * away but stops further backing. -TERN_EINVAL. */
-MUST_CHECK int gmem_set_grant(struct gmem *g, u64 bytes);
+ * away but stops further backing. grows: a touch above it raises it again, as far as memory is
+ * spare. -TERN_EINVAL. */
+MUST_CHECK int gmem_set_grant(struct gmem *g, u64 bytes, bool grows);
+/* The node's memory in this moment. Any context but NMI. */
+void gmem_room_get(struct gmem_room *out);
 /*
  * Gives frames and tables back, the frames to the scrubber; the caller made sure that no CPU runs
  * the VM. Looks at about batch frames (>= 1); true: call again. From the first call on nothing is
@@ -100,7 +128,8 @@ bool gmem_destroy_some(struct gmem *g, u32 batch);
 /* How a VM's memory adds up, in one moment. */
 struct gmem_stats {
 	u64 advertised, grant, backed, tables; /* bytes; tables: of the second-level page table */
-	u64 faults, stalls;
+	u64 backed_ram;                        /* of backed: what counts against the grant */
+	u64 faults, stalls, grown, over_grant;
 };
 void gmem_get_stats(struct gmem *g, struct gmem_stats *st);
 

@@ -25,6 +25,7 @@ struct platform {
 #define IRQ_UART    4u
 #define IRQ_RTC     8u
 #define IRQ_SCI     9u
+#define IRQ_AGENT   10u /* ACPI device TERN0001, level-triggered: tern/agent.h */
 #define IRQ_PCI     16u /* to 23 */
 #define IRQ_LINES   24u
 #define IOAPIC_BASE 0xfec00000ull

@@ -71,6 +71,7 @@ enum vcpu_state {
 #define REQUEST_INIT 1u
 #define REQUEST_NMI  2u
 
+struct agent;
 struct vm_boot;
 struct vcpu_arch; /* arch/x86_64/guest/guest.h */
 
@@ -124,6 +125,7 @@ struct vm {
 	u64 wall_seconds, wall_tsc;
 	struct vm_boot *boot; /* (c) what vm_make_load() loads, hv/vm/vm_make.c */
 	bool reset_wanted;    /* (v) stopped to begin anew */
+	struct agent *agent;  /* (c) tern/agent.h; content: the bus lock */
 	void *arch;           /* (c) the backend's */
 	bool log_off;         /* (c) output of its 16550 does not go to the log */
 };
@@ -198,7 +200,7 @@ struct vm *vm_get(u32 index);
 struct vm *vm_find(const char *name);
 /* Idle work: gives back a little of what destroyed VMs had; true when there is more. */
 bool vm_idle_work(void);
-/* Lets stalled vCPUs try again. Every few milliseconds. */
+/* Lets stalled vCPUs try again, looks after agents. Every few milliseconds. */
 void vm_poll(void);
 /* Creates the VMs of the configuration and starts those that want it. Once. */
 void vm_create_configured(void);

@@ -11,6 +11,9 @@ TLB = "arch/x86_64/vmx/vmx_tlb.c"
 TLB_H = "arch/x86_64/vmx/vmx_tlb.h"
 TIME = "hv/vm/vm_time.c"
 CLOCK = "arch/x86_64/guest/pvclock.c"
+AGENT = "hv/vm/agent.c"
+GRANT = "hv/vm/agent_grant.c"
+RULE = "hv/mem/gmem_grant.c"
 
 FLUSH_THEN_GIVE = """		if (l.flush || l.tables.v != 0)
 			g->flush(g->owner);
@@ -164,4 +167,21 @@ MUTANTS = (
     ("a page of the clock is not odd while it is written", CLOCK, "arch->pv_version | 1;", "arch->pv_version + 2;",
      ("pvclock_test",)),
     ("the clock's rate is rounded down", CLOCK, "mul++;", ";", ("pvclock_test",)),
+    # --- the agent and its grant ---
+    ("a message can be replayed", AGENT, "head.seq <= a->seq_in", "head.seq < a->seq_in", ("agent_test",)),
+    ("an event can be acknowledged twice", AGENT, "	*sent_event(vm->agent, m.event) = 0;\n",
+     "	(void)sent_event(vm->agent, m.event);\n", ("agent_test",)),
+    ("the line stays up when nothing waits", AGENT, "	w->order = 0;\n	a->sent[a->sent_next++ % AGENT_EVENTS_MAX] = agent_seq(vm);\n	tell(vm);\n",
+     "	w->order = 0;\n	a->sent[a->sent_next++ % AGENT_EVENTS_MAX] = agent_seq(vm);\n", ("agent_test", "agent_grant_test")),
+    ("who was the agent before may go on", AGENT, "	if (a->way != way)\n		return AGENT_REFUSED_NOBODY;\n", "	(void)way;\n",
+     ("agent_test",)),
+    ("a silent agent's forecast counts on", GRANT, "	a->demand.bytes = 0;\n", "", ("agent_grant_test",)),
+    ("an ACK ends a shrink whatever came back", GRANT, "st.backed_ram <= s->to ||", "s->asked > 0 ||", ("agent_grant_test",)),
+    ("a forecast overrides the owner", GRANT, "next = grows ? automatic(vm, &st) : a->owner_grant;",
+     "next = automatic(vm, &st);", ("agent_grant_test",)),
+    ("a touch raises the owner's grant", GMEM, "	if (g->grant_grows) {", "	if (true) {", ("agent_grant_test",)),
+    ("grants eat the reserve", RULE, "room->free > reserve ? align_down(room->free - reserve, PAGE_SIZE) : 0",
+     "align_down(room->free, PAGE_SIZE)", ("gmem_grant_test", "agent_grant_test")),
+    ("a grant falls below what is backed though memory is spare", RULE, "max_u64(wanted, align_up(use->backed, PAGE_2M_SIZE))",
+     "wanted", ("gmem_grant_test", "agent_grant_test")),
 )

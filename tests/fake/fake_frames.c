@@ -80,6 +80,8 @@ int frames_alloc(u32 order, u32 flags, UNUSED u32 node, hpa_t *out)
 		frames[i].state = TAIL;
 	frames[first].state = HEAD;
 	frames[first].order = (u8)order;
+	if (order == 0)
+		hint = first; /* none is free between: the next search begins here */
 	used += count;
 	*out = address(first);
 	if (flags & FRAME_ZERO)

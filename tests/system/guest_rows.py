@@ -54,6 +54,7 @@ class Row:
     after: tuple = ()        # as script of boot_matrix.py: "> command" or a regular expression
     never: str = PANIC
     scattered: int | None = None  # `mem` shows that VM "full" touched so many pages, "base" none
+    refused: bool = False    # the node counted as many refused messages as the agent
     shares: tuple = ()       # beside these VMs in that state `guests` have 90 % of their fair share
     long: bool = False       # make check-long alone runs it
     config: bool = False     # its VMs are in tern.toml; else the shell creates them
@@ -121,7 +122,16 @@ def hostile_devices(theme, count=1000000):
     name = theme if theme in ("pci", "init") else f"virtq-{theme}"
     cpus = 2 if theme == "init" else 1
     return Row(f"hostile-{name}", (hostile_device(theme, count), Guest("cpuid")), cpus, cpus,
-               after=("> exits hostdev", r"per exit$", *ALIVE), long=True, timeout=600)
+               after=("> exits hostdev", r"per exit$", *ALIVE), long=True, timeout=1200)
+
+
+def hostile_agent(count, **kw):
+    """An agent that says what no agent says, from two vCPUs, beside another guest's checks."""
+    return Row(f"hostile-agent-{count}",
+               (Guest("agent", f"hostile vcpus=2 count={count}", "32MiB", says=r"agent: hostile"),
+                Guest("cpuid")), cpus=2, vcpus=2, refused=True,
+               after=(r"(pass|fail) agent: .* checks", "> vm info agent",
+                      r"messages: \d+ taken, \d+ refused", *ALIVE), **kw)
 
 
 def lives(count):
@@ -244,5 +254,14 @@ ROWS = [
       for tern in ("", "apicv=off") for cpus in (1, 2) for vcpus in (1, 2)),
     Row("apic-storm", (Guest("apic", "vcpus=2 storm"),), cpus=2, vcpus=2, after=ALIVE, long=True,
         timeout=1200),
+    # Its owner lowers the grant below what it has, and lifts it again. It gives nothing back.
+    Row("agent", (Guest("agent", "", "32MiB", says=r"agent: lower my grant"),),
+        after=("> vm info agent", r'agent: "bare agent" by hypercalls', "> vm grant agent 8MiB",
+               r"its agent is asked to give them back", r"agent: lift it",
+               r"vm agent: shrink to 8 MiB: asked for .*, 0 B given back after 10\d\d\d ms",
+               "> vm grant agent auto", r"(pass|fail) agent: .* checks", "> vm agent agent",
+               r" demand  (?s:.*) grant  (?s:.*) shrink  (?s:.*) shrunk  ", *ALIVE),
+        timeout=120),
+    hostile_agent(20000, timeout=120), hostile_agent(500000, long=True, timeout=1200),
     come_and_go(50, timeout=120), come_and_go(1000, long=True, timeout=1800),
 ]

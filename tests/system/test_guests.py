@@ -61,6 +61,8 @@ def test_guests(row, tmp_path):
     check_free(out, row.config)
     check_waits(out)
     check_shares(row, out)
+    if row.refused:
+        check_refused(out)
 
 
 def check_backed(pages, out):
@@ -73,6 +75,13 @@ def check_backed(pages, out):
     need = len({a >> 21 for a in at}) + len({a >> 30 for a in at} - {0})
     assert memory["full"] - memory["base"] == pages, out
     assert tables["full"] - tables["base"] == need, f"{tables}, {need} more needed\n{out}"
+
+
+def check_refused(out):
+    """What the agent saw refused, the node has counted."""
+    told = re.search(r"agent: refused (\d+), taken", out)
+    counted = re.search(r"messages: \d+ taken, (\d+) refused", out)
+    assert told and counted and told[1] == counted[1] and int(told[1]) > 1000, out
 
 
 def check_free(out, config):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: hv/vm/acpi_guest.c hv/vm/loader.c $(B)/obj/dsdt.c arch/x86_64/acpi.c arch/x86_64/acpi_tables.c hv/mem/gmem.c hv/mem/gmem_access.c hv/mem/gmem_policy.c hv/mem/scrub.c arch/x86_64/npt.c arch/x86_64/vmx/ept.c hv/lock.c hv/lib/str.c hv/lib/fmt.c tests/fake/acpi_image.c tests/fake/fake_frames.c tests/fake/fake_host.c */
+/* links: hv/vm/acpi_guest.c hv/vm/loader.c $(B)/obj/dsdt.c arch/x86_64/acpi.c arch/x86_64/acpi_tables.c hv/mem/gmem.c hv/mem/gmem_access.c hv/mem/gmem_grant.c hv/mem/gmem_policy.c hv/mem/scrub.c arch/x86_64/npt.c arch/x86_64/vmx/ept.c hv/lock.c hv/lib/str.c hv/lib/fmt.c tests/fake/acpi_image.c tests/fake/fake_frames.c tests/fake/fake_host.c */
 /* The ACPI tables of a VM, as Tern's own parser and as ACPICA's compiler read them. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: $(NODE) hv/shell/cmd_vm.c hv/shell/cmd_console.c hv/shell/cmd_dump.c hv/shell/guest_text.c */
+/* links: $(NODE) hv/shell/cmd_agent.c hv/shell/cmd_vm.c hv/shell/cmd_console.c hv/shell/cmd_dump.c hv/shell/guest_text.c */
 /* The shell's commands about VMs, word for word, on a node whose guests are scripts. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <hv/shell/commands.h>
+#include <tern/agent.h>
 #include <tern/console.h>
 #include <tern/err.h>
 #include <tests/fake/fake_frames.h>
@@ -381,14 +382,73 @@ static void test_create_options(void **state)
 	assert_int_equal(bus_in(&vm->bus, 0xe0, 1), 0xff);
 }
 
+/* What an agent says, and the grant, as people see them. */
+static void test_agent(void **state)
+{
+	struct agent_hello hello = {.head = {sizeof(hello), AGENT_ABI_VERSION, AGENT_HELLO, 1},
+				    .features = AGENT_CAN_ALL,
+				    .mem_total = MiB(1),
+				    .name = "agent 1"};
+	struct agent_demand demand = {.head = {sizeof(demand), AGENT_ABI_VERSION, AGENT_DEMAND, 2},
+				      .bytes = MiB(1),
+				      .now = MiB(1),
+				      .horizon_ms = 2000,
+				      .confidence = 900,
+				      .source = AGENT_BY_HINT};
+	struct vm *vm = fake_vm("a", 1, 0, 0);
+
+	(void)state;
+	says("vm info a", "  grant: automatic, raised by 0 touches, refused to 0\n  agent: none\n");
+	says("vm grant a 3MiB", "a: a grant is whole pages of 4 KiB, at most 2 MiB\n");
+	says("vm grant a 100", "a: a grant is whole pages");
+	says("vm grant a 1MiB", "");
+	assert_string_equal(said, "");
+	assert_non_null(strstr(fake_log(), "vm a: grant 1 MiB, by its owner"));
+	says("vm info a", "2 MiB advertised, 1 MiB grant");
+	says("vm info a", "grant: by its owner");
+	says("vm grant a 4KiB", " more are backed; it has no agent that could give them back\n");
+	assert_int_equal(agent_message(vm, AGENT_WAY_CALL, 0, &hello, sizeof(hello), NULL),
+			 AGENT_CAN_ALL);
+	says("vm info a", "agent: \"agent 1\" by hypercalls, since 0 s, 1 events wait for it\n"
+			  "    used 0 B, no demand\n    messages: 1 taken, 0 refused\n"
+			  "    shrink to 4 KiB: asked for ");
+	says("vm info a", "under way\n");
+	says("vm grant a 4KiB", " more are backed; its agent is asked to give them back\n");
+	says("vm grant a auto", "");
+	assert_non_null(strstr(fake_log(), "vm a: grant 2 MiB, automatic"));
+	assert_int_equal(agent_message(vm, AGENT_WAY_CALL, 0, &demand, sizeof(demand), NULL), 0);
+	assert_int_equal(agent_message(vm, AGENT_WAY_CALL, 0, &demand, sizeof(demand), NULL),
+			 -TERN_EINVAL);
+	says("vm info a", "demand 1 MiB (hint, 900 permille sure, the next 2000 ms)\n"
+			  "    messages: 2 taken, 1 refused, the last with EINVAL\n");
+	says("vm agent a", "taken, refused: other 0 0, hello 1 0, sample 0 0, demand 1 1,");
+	says("vm agent a", "refused: malformed 0, replayed 1, ");
+	says("vm agent a",
+	     "   time (ms)  event             KiB         used       demand        grant "
+	     "      backed\n");
+	says("vm agent a 1", "  demand           1024            0         1024         2048 ");
+	assert_null(strstr(said, "  hello   "));
+	says("vm agent a", "  hello   ");
+	says("vm agent a 999", "  shrink  ");
+	assert_int_equal(command(cmd_vm, "vm agent a 0"), -TERN_EINVAL);
+	assert_int_equal(command(cmd_vm, "vm agent a x"), -TERN_EINVAL);
+	assert_int_equal(command(cmd_vm, "vm agent a 1 2"), -TERN_EINVAL);
+	assert_int_equal(command(cmd_vm, "vm grant a"), -TERN_EINVAL);
+	assert_int_equal(command(cmd_vm, "vm grant a much"), -TERN_EINVAL);
+	fake_tsc += 31 * fake_tsc_hz;
+	vm_poll();
+	says("vm info a", ", silent for 31 s\n    used 0 B, no demand\n");
+	says("vm info a", " given back after ");
+}
+
 static void test_complete(void **state)
 {
 	(void)state;
 	fake_vm("a", 1, 0, 0);
-	assert_string_equal(complete_vm(1, 0), "console");
-	assert_string_equal(complete_vm(1, 2), "dump");
-	assert_string_equal(complete_vm(1, 13), "stop");
-	assert_null(complete_vm(1, 14));
+	assert_string_equal(complete_vm(1, 0), "agent");
+	assert_string_equal(complete_vm(1, 3), "dump");
+	assert_string_equal(complete_vm(1, 15), "stop");
+	assert_null(complete_vm(1, 16));
 	assert_string_equal(complete_vm(2, 0), "a");
 	assert_null(complete_vm(2, 1));
 	assert_null(complete_vm(3, 0));
@@ -407,6 +467,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_dump_of_endless_frames, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dump_of_a_running_vm, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_create_options, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_agent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_complete, setup, teardown),
 	};
 

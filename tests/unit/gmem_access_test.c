@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: hv/mem/gmem.c hv/mem/gmem_access.c hv/mem/gmem_policy.c arch/x86_64/npt.c arch/x86_64/vmx/ept.c hv/lock.c tests/fake/fake_frames.c tests/fake/fake_mmu.c tests/fake/fake_scrub.c tests/fake/fake_host.c */
+/* links: hv/mem/gmem.c hv/mem/gmem_access.c hv/mem/gmem_grant.c hv/mem/gmem_policy.c arch/x86_64/npt.c arch/x86_64/vmx/ept.c hv/lock.c tests/fake/fake_frames.c tests/fake/fake_mmu.c tests/fake/fake_scrub.c tests/fake/fake_host.c */
 /* The host's checked copies from and to a guest. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -121,14 +121,14 @@ static void test_rom(void **state)
 static void test_cannot_be_backed(void **state)
 {
 	(void)state;
-	assert_int_equal(gmem_set_grant(&g, 2 * PAGE_SIZE), 0);
+	assert_int_equal(gmem_set_grant(&g, 2 * PAGE_SIZE, false), 0);
 	assert_int_equal(gmem_write(&g, gpa(0x800), buf, 0x3000), -TERN_EAGAIN);
 	assert_int_equal(g.backed, 2 * PAGE_SIZE);
 	assert_int_equal(gmem_read(&g, gpa(0x800), out, 0x3000), 0);
 	assert_memory_equal(out, buf, 0x1800);
 	for (u32 i = 0x1800; i < 0x3000; i++)
 		assert_int_equal(out[i], 0);
-	assert_int_equal(gmem_set_grant(&g, RAM_LEN), 0);
+	assert_int_equal(gmem_set_grant(&g, RAM_LEN, false), 0);
 	fake_frames_left = 0;
 	assert_int_equal(gmem_write(&g, gpa(0x2000), buf, 1), -TERN_EAGAIN);
 	assert_int_equal(gmem_load(&g, gpa(ROM), buf, 1), -TERN_EAGAIN);
@@ -174,7 +174,7 @@ static void test_compare_and_exchange(void **state)
 	assert_int_equal(gmem_cas(&g, gpa(0x1000), 2, &old, 0), -TERN_EINVAL);
 	assert_int_equal(gmem_cas(&g, gpa(ROM), 8, &old, 0), -TERN_EFAULT);
 	assert_int_equal(gmem_cas(&g, gpa(RAM_LEN), 8, &old, 0), -TERN_EFAULT);
-	assert_int_equal(gmem_set_grant(&g, 0), 0);
+	assert_int_equal(gmem_set_grant(&g, 0, false), 0);
 	assert_int_equal(gmem_cas(&g, gpa(0x8000), 8, &old, 0), -TERN_EAGAIN);
 }
 

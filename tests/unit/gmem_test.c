@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: hv/mem/gmem.c hv/mem/gmem_access.c hv/mem/gmem_policy.c arch/x86_64/npt.c arch/x86_64/vmx/ept.c hv/lock.c tests/fake/fake_frames.c tests/fake/fake_mmu.c tests/fake/fake_scrub.c tests/fake/fake_host.c */
+/* links: hv/mem/gmem.c hv/mem/gmem_access.c hv/mem/gmem_grant.c hv/mem/gmem_policy.c arch/x86_64/npt.c arch/x86_64/vmx/ept.c hv/lock.c tests/fake/fake_frames.c tests/fake/fake_mmu.c tests/fake/fake_scrub.c tests/fake/fake_host.c */
 /* Guest memory, used by a guest whose CPU remembers translations until it is flushed. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -242,10 +242,10 @@ static void test_grant(void **state)
 	(void)state;
 	add(0, MiB(1), GMEM_RAM);
 	add(MiB(2), MiB(1), GMEM_ROM);
-	assert_int_equal(gmem_set_grant(&g, MiB(1) + PAGE_SIZE), -TERN_EINVAL);
-	assert_int_equal(gmem_set_grant(&g, PAGE_SIZE + 1), -TERN_EINVAL);
+	assert_int_equal(gmem_set_grant(&g, MiB(1) + PAGE_SIZE, false), -TERN_EINVAL);
+	assert_int_equal(gmem_set_grant(&g, PAGE_SIZE + 1, false), -TERN_EINVAL);
 	assert_int_equal(g.grant, MiB(1));
-	assert_int_equal(gmem_set_grant(&g, PAGES(2)), 0);
+	assert_int_equal(gmem_set_grant(&g, PAGES(2), false), 0);
 	/* ROM does not count. */
 	assert_int_equal(guest_read(MiB(2)), 0);
 	assert_int_equal(guest_read(MiB(2) + PAGES(5)), 0);
@@ -257,12 +257,12 @@ static void test_grant(void **state)
 	assert_int_equal(g.stalls, 1);
 	check();
 	/* Less than what is backed: nothing is taken, nothing is added. */
-	assert_int_equal(gmem_set_grant(&g, 0), 0);
+	assert_int_equal(gmem_set_grant(&g, 0, false), 0);
 	assert_int_equal(guest_read(0), 1);
 	assert_int_equal(gmem_unback(&g, gpa(0), PAGE_SIZE), PAGE_SIZE);
 	assert_null(guest(0, false, &why));
 	assert_int_equal(why, GMEM_OVER_GRANT);
-	assert_int_equal(gmem_set_grant(&g, PAGES(2)), 0);
+	assert_int_equal(gmem_set_grant(&g, PAGES(2), false), 0);
 	assert_int_equal(guest_read(0), 0);
 	check();
 	destroy();
@@ -343,7 +343,7 @@ static void test_sequence(void **state)
 	assert_int_equal(gmem_touch(&g, gpa(MiB(16) + PAGES(12)), true), GMEM_NOT_MEMORY);
 	assert_int_equal(g.backed, MiB(5) + PAGES(12));
 	assert_int_equal(gmem_unback(&g, gpa(0), MiB(32)), MiB(5) + PAGES(12));
-	assert_int_equal(gmem_set_grant(&g, PAGES(11)), 0);
+	assert_int_equal(gmem_set_grant(&g, PAGES(11), false), 0);
 	for (u32 i = 0; i < 9; i++)
 		guest_write(MiB(3) + PAGES(i), i);
 	assert_int_equal(g.backed, PAGES(11));
@@ -425,13 +425,13 @@ static void test_large_leaf_needs_room(void **state)
 	add(0, MiB(16), GMEM_RAM);
 	g.policy = &gmem_policy_large;
 	/* By the grant. */
-	assert_int_equal(gmem_set_grant(&g, MiB(3)), 0);
+	assert_int_equal(gmem_set_grant(&g, MiB(3), false), 0);
 	for (u32 i = 0; i < 513; i++)
 		guest_write(PAGES(i), i);
 	assert_int_equal(g.backed, PAGES(512 + 16));
 	/* In one piece; fragmented memory does too. */
 	assert_int_equal(gmem_unback(&g, gpa(0), MiB(16)), PAGES(528));
-	assert_int_equal(gmem_set_grant(&g, MiB(16)), 0);
+	assert_int_equal(gmem_set_grant(&g, MiB(16), false), 0);
 	for (u32 i = 0; i < 512; i++)
 		guest_write(PAGES(i), i);
 	while (scrub_some(1000))
@@ -683,7 +683,7 @@ static void random_step(u32 i)
 		memset(&model[page], 0, len * sizeof(model[0]));
 		break;
 	case 6:
-		assert_int_equal(gmem_set_grant(&g, PAGES(rnd(MODEL_PAGES + 1))), 0);
+		assert_int_equal(gmem_set_grant(&g, PAGES(rnd(MODEL_PAGES + 1)), false), 0);
 		break;
 	default:
 		scrub_some(rnd(2000));
@@ -706,7 +706,7 @@ static void random_life(const struct gmem_policy *policy, u32 frames, u32 steps)
 		if (i % 16 == 0)
 			check();
 	}
-	assert_int_equal(gmem_set_grant(&g, g.advertised), 0);
+	assert_int_equal(gmem_set_grant(&g, g.advertised, false), 0);
 	fake_frames_left = UINT32_MAX;
 	for (u32 i = 0; i < MODEL_PAGES; i++) {
 		u64 value;

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <abi/hypercall.h>
+#include <tern/agent.h>
 #include <tern/err.h>
 #include <tests/fake/fake_frames.h>
 #include <tests/fake/fake_host.h>
@@ -72,7 +73,7 @@ static void test_simple(void **state)
 	assert_int_equal(call(HC_NULL, 0, 0), 0);
 	assert_int_equal(fake_vcpu(vm->vcpus[0])->skips, 2);
 	assert_int_equal(call(HC_VERSION, 0, 0), HC_ABI_VERSION);
-	assert_int_equal(call(5, 0, 0), -TERN_ENOSYS);
+	assert_int_equal(call(HC_AGENT_ACK + 1, 0, 0), -TERN_ENOSYS);
 	assert_int_equal(call(UINT64_MAX, 0, 0), -TERN_ENOSYS);
 	assert_int_equal(vm->vcpus[0]->state, VCPU_HALTED);
 }
@@ -122,6 +123,121 @@ static void test_vcpus(void **state)
 	assert_int_equal(fake_vcpu(vm->vcpus[1])->runs, 2);
 }
 
+/* --- the agent's: each by its number, the structure in guest memory --- */
+
+#define PLACE 0x3000u
+
+static u64 agent_seq_next = 1;
+
+static struct agent_hello a_hello(void)
+{
+	return (struct agent_hello){.head = {sizeof(struct agent_hello), AGENT_ABI_VERSION,
+					     AGENT_HELLO, agent_seq_next++},
+				    .features = AGENT_CAN_ALL,
+				    .mem_total = MiB(1),
+				    .name = "x"};
+}
+
+static s64 say(u64 n, const void *m, u32 bytes)
+{
+	assert_int_equal(gmem_write(&vm->mem, gpa(PLACE), m, bytes), 0);
+	return call(n, PLACE, bytes);
+}
+
+static struct agent_view agent(void)
+{
+	struct agent_view v;
+
+	agent_view(vm, &v);
+	return v;
+}
+
+static void test_agent(void **state)
+{
+	struct agent_hello hello = a_hello();
+	struct agent_sample sample = {.head = {sizeof(sample), AGENT_ABI_VERSION, AGENT_SAMPLE, 10},
+				      .mem_total = MiB(1),
+				      .interval_ms = 1,
+				      .vcpus = 2};
+	struct agent_state st;
+	struct agent_event event;
+	struct agent_ack ack = {.head = {sizeof(ack), AGENT_ABI_VERSION, AGENT_ACK, 11}};
+
+	(void)state;
+	assert_int_equal(say(HC_AGENT_SAMPLE, &sample, sizeof(sample)), -TERN_ENODEV);
+	assert_int_equal(call(HC_AGENT_QUERY, PLACE, sizeof(st)), -TERN_ENODEV);
+	assert_int_equal(call(HC_AGENT_EVENT, PLACE, sizeof(event)), -TERN_ENODEV);
+	assert_int_equal(say(HC_AGENT_HELLO, &hello, sizeof(hello)), AGENT_CAN_ALL);
+	assert_int_equal(say(HC_AGENT_SAMPLE, &sample, sizeof(sample)), 0);
+	assert_int_equal(say(HC_AGENT_DEMAND, &sample, sizeof(sample)), -TERN_EINVAL);
+	assert_int_equal(agent().refused[AGENT_DEMAND], 1);
+	assert_int_equal(call(HC_AGENT_EVENT, PLACE, sizeof(event)), 0);
+	assert_int_equal(agent_set_grant(vm, MiB(1)), 0);
+	assert_int_equal(call(HC_AGENT_QUERY, PLACE, sizeof(st)), sizeof(st));
+	assert_int_equal(gmem_read(&vm->mem, gpa(PLACE), &st, sizeof(st)), 0);
+	assert_int_equal(st.grant, MiB(1));
+	assert_int_equal(st.events, 1);
+	assert_int_equal(call(HC_AGENT_EVENT, PLACE, sizeof(event)), sizeof(event));
+	assert_int_equal(gmem_read(&vm->mem, gpa(PLACE), &event, sizeof(event)), 0);
+	assert_int_equal(event.kind, AGENT_GRANT_CHANGED);
+	ack.event = event.head.seq;
+	assert_int_equal(say(HC_AGENT_ACK, &ack, sizeof(ack)), 0);
+	assert_int_equal(call(HC_AGENT_EVENT, PLACE, sizeof(event)), 0);
+}
+
+static void test_agent_refused(void **state)
+{
+	static const u64 places[] = {0x9fff0, 0xa0000, MiB(3), UINT64_MAX - 8, 1ull << 63};
+	struct agent_hello hello = a_hello();
+	u64 refused = 0;
+
+	(void)state;
+	for (u64 n = HC_AGENT_HELLO; n <= HC_AGENT_ACK; n++) {
+		for (u32 i = 0; i < ARRAY_SIZE(places); i++)
+			assert_int_equal(call(n, places[i], 64), -TERN_EFAULT);
+		assert_int_equal(call(n, PLACE, 0), -TERN_EINVAL);
+		assert_int_equal(call(n, PLACE, 257), -TERN_EINVAL);
+		assert_int_equal(call(n, PLACE, UINT64_MAX), -TERN_EINVAL);
+		cpl = 3;
+		assert_int_equal(call(n, PLACE, 64), -TERN_EPERM);
+		cpl = 0;
+		assert_int_equal(agent().last_error, -TERN_EPERM);
+	}
+	for (u32 i = 0; i < AGENT_TYPES; i++)
+		refused += agent().refused[i];
+	assert_int_equal(refused, 7 * 9);
+	assert_int_equal(agent().why[AGENT_REFUSED_PLACE], 7 * 5);
+	assert_int_equal(agent().why[AGENT_REFUSED_FORM], 7 * 3);
+	assert_int_equal(agent().why[AGENT_REFUSED_CPL], 7);
+	assert_int_equal(agent().refused[0], 9);
+	assert_int_equal(agent().way, AGENT_WAY_NONE);
+	/* What fails to arrive is not lost. */
+	assert_int_equal(say(HC_AGENT_HELLO, &hello, sizeof(hello)), AGENT_CAN_ALL);
+	assert_int_equal(agent_set_grant(vm, MiB(1)), 0);
+	assert_int_equal(call(HC_AGENT_EVENT, 0x9fff0, sizeof(struct agent_event)), -TERN_EFAULT);
+	assert_int_equal(agent().events, 1);
+}
+
+/* The room for an answer cannot be backed: the vCPU waits, and nothing was done. */
+static void test_agent_stalls(void **state)
+{
+	struct agent_hello hello = a_hello();
+
+	(void)state;
+	assert_int_equal(say(HC_AGENT_HELLO, &hello, sizeof(hello)), AGENT_CAN_ALL);
+	assert_int_equal(agent_set_grant(vm, PAGE_SIZE), 0);
+	(void)call(HC_AGENT_EVENT, 0x40000, sizeof(struct agent_event));
+	assert_int_equal(vm->vcpus[0]->state, VCPU_STALLED);
+	assert_int_equal(agent().events, 2);
+	assert_int_equal(agent_set_grant(vm, MiB(1)), 0);
+	vm_poll();
+	fake_vcpu(vm->vcpus[0])->runs = 0;
+	while (vcpu_run_slice())
+		;
+	assert_int_equal(fake_vcpu(vm->vcpus[0])->regs[REG_RAX], sizeof(struct agent_event));
+	assert_int_equal(agent().events, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +245,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_programs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_console, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vcpus, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_agent, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_agent_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_agent_stalls, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: hv/vm/pvh_guest.c hv/vm/loader.c hv/lib/elf.c hv/mem/gmem.c hv/mem/gmem_access.c hv/mem/gmem_policy.c hv/mem/scrub.c arch/x86_64/npt.c arch/x86_64/vmx/ept.c hv/lock.c hv/lib/str.c hv/lib/fmt.c tests/fake/fake_frames.c tests/fake/fake_host.c */
+/* links: hv/vm/pvh_guest.c hv/vm/loader.c hv/lib/elf.c hv/mem/gmem.c hv/mem/gmem_access.c hv/mem/gmem_grant.c hv/mem/gmem_policy.c hv/mem/scrub.c arch/x86_64/npt.c arch/x86_64/vmx/ept.c hv/lock.c hv/lib/str.c hv/lib/fmt.c tests/fake/fake_frames.c tests/fake/fake_host.c */
 /* PVH kernels: what is refused, and what a guest finds in its memory and registers. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: hv/mem/scrub.c hv/mem/gmem.c hv/mem/gmem_access.c hv/mem/gmem_policy.c hv/mem/frames.c hv/mem/frame_cache.c arch/x86_64/npt.c arch/x86_64/vmx/ept.c hv/lock.c tests/fake/fake_host.c */
+/* links: hv/mem/scrub.c hv/mem/gmem.c hv/mem/gmem_access.c hv/mem/gmem_grant.c hv/mem/gmem_policy.c hv/mem/frames.c hv/mem/frame_cache.c arch/x86_64/npt.c arch/x86_64/vmx/ept.c hv/lock.c tests/fake/fake_host.c */
 /* The scrubber, and guest memory with the real frame allocator, also with several CPUs at once. */
 #include <pthread.h>
 #include <setjmp.h>

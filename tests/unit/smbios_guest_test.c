@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: hv/vm/smbios_guest.c hv/vm/loader.c hv/mem/gmem.c hv/mem/gmem_access.c hv/mem/gmem_policy.c hv/mem/scrub.c arch/x86_64/npt.c arch/x86_64/vmx/ept.c hv/lock.c hv/lib/str.c hv/lib/fmt.c tests/fake/fake_frames.c tests/fake/fake_host.c */
+/* links: hv/vm/smbios_guest.c hv/vm/loader.c hv/mem/gmem.c hv/mem/gmem_access.c hv/mem/gmem_grant.c hv/mem/gmem_policy.c hv/mem/scrub.c arch/x86_64/npt.c arch/x86_64/vmx/ept.c hv/lock.c hv/lib/str.c hv/lib/fmt.c tests/fake/fake_frames.c tests/fake/fake_host.c */
 /* The SMBIOS tables of a VM, walked as a kernel does. Offsets are those of DSP0134: a second opinion. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -499,7 +499,7 @@ static void test_stall(void **state)
 	(void)state;
 	touch_at = 0;
 	fake_virt_guest = guest_touches;
-	assert_int_equal(gmem_set_grant(&vm->mem, 20 * PAGE_SIZE), 0);
+	assert_int_equal(gmem_set_grant(&vm->mem, 20 * PAGE_SIZE, false), 0);
 	assert_true(vcpu_run_slice());
 	assert_int_equal(vm->vcpus[0]->state, VCPU_STALLED);
 	assert_int_equal(vm->vcpus[0]->stalled_at.v, 18 * PAGE_SIZE);
@@ -513,13 +513,13 @@ static void test_stall(void **state)
 		assert_int_equal(vm->vcpus[0]->state, VCPU_STALLED);
 	}
 	assert_null(strstr(strstr(fake_log(), "waits") + 1, "waits"));
-	assert_int_equal(gmem_set_grant(&vm->mem, 30 * PAGE_SIZE), 0);
+	assert_int_equal(gmem_set_grant(&vm->mem, 30 * PAGE_SIZE, false), 0);
 	touch_at = 18 * PAGE_SIZE;
 	vm_poll();
 	assert_true(vcpu_run_slice());
 	assert_int_equal(vm->mem.backed, (30 + ROM_PAGES) * PAGE_SIZE);
 	/* And when the node has nothing: the others' memory is what it waits for. */
-	assert_int_equal(gmem_set_grant(&vm->mem, MiB(2)), 0);
+	assert_int_equal(gmem_set_grant(&vm->mem, MiB(2), false), 0);
 	touch_at = 28 * PAGE_SIZE;
 	backed = vm->mem.backed;
 	fake_frames_left = 3;
@@ -558,7 +558,7 @@ static void test_thousand(void **state)
 		struct vm *vm = fake_vm("cycle", 1 + i % 3, 0, 0);
 
 		touch_at = (i % 50) * PAGE_SIZE;
-		assert_int_equal(gmem_set_grant(&vm->mem, 40 * PAGE_SIZE), 0);
+		assert_int_equal(gmem_set_grant(&vm->mem, 40 * PAGE_SIZE, false), 0);
 		assert_true(vcpu_run_slice());
 		fake_vm_end();
 		assert_int_equal(fake_frames_used(), used);
@@ -621,7 +621,7 @@ static bool live(u32 used)
 		assert_string_equal(why, "");
 		vm = vm_find("a");
 		touch_at = MiB(32);
-		assert_int_equal(gmem_set_grant(&vm->mem, 60 * PAGE_SIZE), 0);
+		assert_int_equal(gmem_set_grant(&vm->mem, 60 * PAGE_SIZE, false), 0);
 		assert_int_equal(act("a", vm_start), 0);
 		for (u32 i = 0; i < 6; i++) {
 			fake_cpu_set(i % 2);

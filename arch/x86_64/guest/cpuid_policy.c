@@ -287,7 +287,9 @@ static void make_hypervisor(const struct maker *m)
 	memcpy(&e.ebx, "Tern", 4);
 	e.ecx = e.edx = e.ebx;
 	add_leaf(m, e);
-	add_leaf(m, (struct cpuid_entry){.leaf = CPUID_HV_BASE + 1, .eax = CPUID_TERN_VERSION});
+	add_leaf(m, (struct cpuid_entry){.leaf = CPUID_HV_BASE + 1,
+					 .eax = CPUID_TERN_VERSION,
+					 .ebx = CPUID_TERN_AGENT});
 	if (m->tsc_hz == 0)
 		return;
 	add_leaf(m, (struct cpuid_entry){.leaf = CPUID_KVM_BASE,

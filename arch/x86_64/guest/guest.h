@@ -37,8 +37,9 @@ struct vcpu_arch {
 
 /* --- CPUID (cpuid_policy.c): a table per VM, made once, so that it can move with the VM --- */
 #define CPUID_POLICY_MAX   64u
-#define CPUID_INDEXED      32u /* leaves found without a search */
-#define CPUID_TERN_VERSION 1u  /* leaf 40000001H EAX: of the interface, docs/cpuid.md */
+#define CPUID_INDEXED      32u       /* leaves found without a search */
+#define CPUID_TERN_VERSION 1u        /* leaf 40000001H EAX: of the interface, docs/cpuid.md */
+#define CPUID_TERN_AGENT   (1u << 0) /* EBX: HC_AGENT_* are there */
 struct cpuid_entry {
 	u32 leaf, subleaf;
 	bool any_subleaf;
