@@ -23,11 +23,16 @@ DEFAULT_GRACE = 2.0
 
 
 class Step(argparse.Action):
-    """--shell and --expect go into one list: their order is part of their meaning."""
+    """--shell, --type and --expect go into one list: their order is part of their meaning."""
 
     def __call__(self, parser, namespace, value, option_string=None):
         if self.dest == "shell" and re.search(r"[\r\n]", value):
             parser.error(f"--shell {value!r}: one command a --shell, without line ends")
+        if self.dest == "type":
+            try:
+                value.encode("utf-8").decode("unicode_escape").encode("latin-1")
+            except (UnicodeDecodeError, UnicodeEncodeError) as err:
+                parser.error(f"--type {value!r}: {err}")
         if self.dest == "expect":
             try:
                 re.compile(value, re.MULTILINE)
@@ -67,6 +72,9 @@ def parser():
                    help="what follows a module's name in its string")
     p.add_argument("--shell", action=Step, metavar="CMD",
                    help="type this at the prompt; repeatable")
+    p.add_argument("--type", action=Step, metavar="KEYS",
+                   help="type this, with Python's escapes, once what stands before it was seen; "
+                        "repeatable")
     p.add_argument("--expect", action=Step, metavar="REGEX",
                    help="the console must say this, after what was expected before; repeatable")
     p.add_argument("--timeout", type=number(0.001, 1e7, float), metavar="S",
@@ -92,7 +100,7 @@ def check(args):
     """What argparse cannot see."""
     if not args.steps and not sys.stdin.isatty():
         raise UsageError("without --shell and --expect it is interactive and needs a terminal")
-    if not args.serial and (any(kind == "shell" for kind, _ in args.steps) or not args.steps):
+    if not args.serial and (any(kind != "expect" for kind, _ in args.steps) or not args.steps):
         raise UsageError("--no-serial: nobody can type without a serial port; use --expect only")
     if args.http and args.boot not in emulators.NET_BOOTS:
         raise UsageError("--http goes with --boot ipxe and ipxe-efi")

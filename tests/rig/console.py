@@ -108,12 +108,12 @@ class Console:
 
 
 class Script:
-    """Commands to type and expressions to see, in the order given.
+    """Commands and keys to type and expressions to see, in the order given.
 
     A command waits for the prompt, and for the expressions before it as long as they may still
-    come. Expressions are matched one after the other against all that the console said. An
-    expression is given up when the prompt is back, nothing is left to type, and the console has
-    been silent for `grace` seconds.
+    come; keys wait for the expressions alone: they are for a guest. Expressions are matched one
+    after the other against all that the console said. An expression is given up when the prompt is
+    back, nothing is left to type, and the console has been silent for `grace` seconds.
     """
 
     def __init__(self, console, steps, grace, start=0):
@@ -121,10 +121,10 @@ class Script:
         self.console = console
         self.steps = steps
         self.grace = grace
-        self.commands = [text for kind, text in steps if kind == "shell"]
+        self.inputs = [(kind, text) for kind, text in steps if kind != "expect"]
         self.expects = [(text, re.compile(text, re.MULTILINE))
                         for kind, text in steps if kind == "expect"]
-        # For each command, how many expressions stand before it.
+        # For each input, how many expressions stand before it.
         self.before = []
         seen = 0
         for kind, _ in steps:
@@ -132,7 +132,7 @@ class Script:
                 seen += 1
             else:
                 self.before.append(seen)
-        self.typed = 0      # commands typed so far
+        self.typed = 0      # inputs typed so far
         self.matched = 0    # expressions seen so far
         self._prompt_from = 0
         self._match_from = start
@@ -158,26 +158,39 @@ class Script:
                 break
             self._match_from = found.end()
             self.matched += 1
-        if self.typed < len(self.commands):
-            if self.at_prompt() and (self.matched >= self.before[self.typed] or self.silent()):
-                self._prompt_from = self.console.type_line(self.commands[self.typed])
-                self.typed += 1
+        if self.typed < len(self.inputs):
+            self.type_next(self.matched >= self.before[self.typed])
             return False
         if self.matched < len(self.expects):
             return False
-        return not self.commands or self.at_prompt()
+        return not self.inputs or self.at_prompt()
+
+    def type_next(self, seen):
+        """Types the next input if it is its turn; `seen`: all expressions before it were."""
+        kind, text = self.inputs[self.typed]
+        if kind == "type":
+            if not seen:
+                return
+            self.console.write(text.encode("utf-8").decode("unicode_escape").encode("latin-1"))
+        else:
+            if not self.at_prompt() or not (seen or self.silent()):
+                return
+            self._prompt_from = self.console.type_line(text)
+        self.typed += 1
 
     def silent(self):
         return self.console.quiet() > self.grace
 
     def hopeless(self):
         """Nothing is left to type and the console has fallen silent at the prompt."""
-        return self.typed == len(self.commands) and self.at_prompt() and self.silent()
+        return self.typed == len(self.inputs) and self.at_prompt() and self.silent()
 
     def missing(self):
         """What has not come yet, as a text, or None."""
-        if self.typed < len(self.commands):
-            return f"the prompt to type {self.commands[self.typed]!r} at"
+        if self.typed < len(self.inputs):
+            kind, text = self.inputs[self.typed]
+            if kind == "shell":
+                return f"the prompt to type {text!r} at"
         if self.matched < len(self.expects):
             return f"what --expect {self.expects[self.matched][0]!r} describes"
         return None

@@ -101,6 +101,17 @@ def test_command_waits_for_the_expect_before_it(peer):
     assert not p.says(b"\r\x1b[Kready\r\ntern> ") and p.typed == b"one\r"
 
 
+def test_keys_wait_for_what_must_be_seen_and_for_no_prompt(peer):
+    p = peer([("shell", "vm console web"), ("expect", "login:"), ("type", r"root\r"),
+              ("expect", "# $"), ("type", r"\x1d"), ("shell", "mem")], grace=60)
+    p.says(b"tern> ")
+    assert not p.says(b"web lo") and p.typed == b"vm console web\r"
+    assert not p.says(b"gin: ") and p.typed.endswith(b"web\rroot\r")
+    assert not p.says(b"\r\n# ") and p.typed.endswith(b"root\r\x1d")
+    assert not p.says(b"\r\n[left]\r\ntern> ") and p.typed.endswith(b"\x1dmem\r")
+    assert p.says(b"\r\ntern> ")
+
+
 def test_hopeless_only_when_all_is_typed_and_silent(peer):
     p = peer([("shell", "one"), ("expect", "never")], grace=0)
     assert not p.script.hopeless()

@@ -67,6 +67,7 @@ def left_behind(temp):
     (("--no-such-option",), "--no-such-option"),
     (("--expect", "("), "--expect '('"),
     (("--shell", "a\nb"), "one command"),
+    (("--type", "\\x1"), "--type"),
     ((), "needs a terminal"),
     (("--emulator", "bochs", "--boot", "efi", "--shell", "x"), "Bochs has no UEFI"),
     (("--emulator", "bochs", "--boot", "grub-efi", "--shell", "x"), "Bochs has no UEFI"),
