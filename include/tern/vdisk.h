@@ -38,12 +38,12 @@ struct vdisk_stats {
 struct vdisk {
 	char name[VDISK_NAME_MAX]; /* (c) */
 	bool read_only, removable; /* (c) */
+	u64 root;                  /* a slot, as hv/dev/vdisk.c says */
 	/* (c) unless it is removable: */
 	u32 height; /* tables above a block */
 	u64 size;   /* 0: there is no medium */
 	const u8 *image;
 	u64 image_len; /* bytes that show */
-	u64 root;      /* a slot, as hv/dev/vdisk.c says */
 	struct vdisk_stats stats;
 };
 
