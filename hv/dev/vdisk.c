@@ -292,23 +292,38 @@ void vdisk_count(struct vdisk *d, enum vdisk_op op, u64 bytes, bool failed)
 	d->stats.bytes[op] += bytes;
 }
 
+/* Nothing was written yet. */
+static void set_medium(struct vdisk *d, u64 size, const void *image, u64 image_len)
+{
+	d->size = size;
+	d->image = image;
+	d->image_len = image == NULL ? 0 : min_u64(image_len, size);
+	d->height = 0;
+	while (block_count(d) > 1ull << (TABLE_SHIFT * d->height))
+		d->height++;
+}
+
 int vdisk_create(struct vdisk *d, const struct vdisk_config *c)
 {
 	u64 size = c->size;
 
 	if (size == 0 && c->image != NULL && c->image_len <= VDISK_SIZE_MAX)
 		size = align_up(c->image_len, SECTOR);
-	if (size == 0 || size % SECTOR != 0 || size > VDISK_SIZE_MAX)
+	if ((size == 0 && !c->removable) || size % SECTOR != 0 || size > VDISK_SIZE_MAX)
 		return -TERN_EINVAL;
-	*d = (struct vdisk){
-		.read_only = c->read_only,
-		.size = size,
-		.image = c->image,
-		.image_len = c->image == NULL ? 0 : min_u64(c->image_len, size),
-	};
+	*d = (struct vdisk){.read_only = c->read_only || c->removable, .removable = c->removable};
 	str_copy(d->name, c->name, sizeof(d->name));
-	while (block_count(d) > 1ull << (TABLE_SHIFT * d->height))
-		d->height++;
+	set_medium(d, size, c->image, c->image_len);
+	return 0;
+}
+
+int vdisk_insert(struct vdisk *d, const void *image, u64 len)
+{
+	if (!d->removable || len > VDISK_SIZE_MAX)
+		return -TERN_EINVAL;
+	/* A read-only disk has no blocks of its own that could outlive the medium. */
+	ASSERT(d->root == 0);
+	set_medium(d, align_up(len, SECTOR), len == 0 ? NULL : image, len);
 	return 0;
 }
 

@@ -39,7 +39,7 @@ struct request {
 struct virtio_blk {
 	struct virtio_device v;
 	struct vdisk disk;
-	struct virtio_blk_config config; /* (c) */
+	struct virtio_blk_config config; /* (c) but for the capacity of a removable disk */
 	u8 *page;                        /* (c) a block on its way to the disk */
 	u64 warned;                      /* TSC of the last line about memory, 0: none */
 	struct request request;
@@ -394,6 +394,24 @@ failed:
 	frames_free_page(b->page);
 no_page:
 	frames_free_page(b);
+	return rc;
+}
+
+int virtio_blk_insert(struct virtio_device *v, const void *image, u64 len)
+{
+	struct virtio_blk *b = blk_of(v);
+	lock_token token = lock_take(&v->vm->bus.lock);
+	int rc = vdisk_insert(&b->disk, image, len);
+
+	if (rc == 0) {
+		/* A read that is under way was checked against the medium before. */
+		if (b->chain.queue != NULL && b->request.begun &&
+		    b->request.type == VIRTIO_BLK_T_IN)
+			b->request.status = VIRTIO_BLK_S_IOERR;
+		b->config.capacity = b->disk.size >> SECTOR_SHIFT;
+		virtio_config_changed(v);
+	}
+	lock_release(&v->vm->bus.lock, token);
 	return rc;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A console with one port (virtio 1.2 section 5.3). What the guest prints joins the output of the VM's
- * 16550, so that there is one scroll-back whatever the guest prints to.
+ * A console (virtio 1.2 section 5.3). What the guest prints to port 0 joins the output of the VM's 16550, so that there
+ * is one scroll-back whatever the guest prints to. A driver that does not take F_MULTIPORT has that port alone.
  */
-#include <tern/virtio.h>
+#include "virtio_console_internal.h"
 
 #include <linux/virtio_ids.h>
 
@@ -13,22 +13,10 @@
 #include <tern/lib.h>
 #include <tern/vm.h>
 
-enum queue { RECEIVE, TRANSMIT, QUEUES };
-
 #define CLASS_CONSOLE 0x078000u /* a communication controller of another kind */
 #define QUEUE_SIZE    64u
-#define INPUT_MAX     256u
-#define PIECE         256u
 #define TURN_BYTES    8192u /* of output in one call: the VM's other devices wait meanwhile */
 
-struct console {
-	struct virtio_device v;
-	u32 printed; /* bytes of the chain to be popped next that have been printed */
-	u32 in_head, in_count;
-	char in[INPUT_MAX];
-	char text[PIECE];
-	struct virtio_chain chain;
-};
 _Static_assert(sizeof(struct console) <= PAGE_SIZE, "one page");
 
 static struct console *console_of(struct virtio_device *v)
@@ -43,7 +31,7 @@ static int print(struct console *con, u32 *room)
 	struct device *uart = con->v.vm->platform.uart;
 
 	while (con->printed < c->out_len) {
-		u32 n = (u32)min_u64(min_u64(c->out_len - con->printed, PIECE), *room);
+		u32 n = (u32)min_u64(min_u64(c->out_len - con->printed, CONSOLE_PIECE), *room);
 		int rc;
 
 		if (n == 0)
@@ -62,7 +50,7 @@ static int print(struct console *con, u32 *room)
 /* False: memory cannot be backed now. */
 static bool transmit(struct console *con)
 {
-	struct virtio_queue *q = virtio_queue(&con->v, TRANSMIT);
+	struct virtio_queue *q = virtio_queue(&con->v, CONSOLE_TRANSMIT);
 	u32 room = TURN_BYTES, left = VIRTIO_IN_FLIGHT_MAX;
 	int rc = 1;
 
@@ -82,46 +70,78 @@ static bool transmit(struct console *con)
 	return rc != -TERN_EAGAIN;
 }
 
+void console_put(struct console_bytes *b, const void *src, u32 n)
+{
+	const u8 *from = src;
+
+	ASSERT(n <= CONSOLE_BYTES_MAX - b->count);
+	for (u32 i = 0; i < n; i++)
+		b->bytes[(b->head + b->count++) % CONSOLE_BYTES_MAX] = from[i];
+}
+
+int console_give(struct console *con, struct virtio_chain *c, struct console_bytes *b)
+{
+	struct virtio_queue *q = c->queue;
+	u32 n = (u32)min_u64(min_u64(b->count, CONSOLE_BYTES_MAX - b->head), c->in_len);
+	int rc = virtio_chain_write(c, 0, b->bytes + b->head, n);
+
+	if (rc != 0) {
+		virtio_unpop(c);
+		return rc;
+	}
+	virtio_push(c, n);
+	/* At once: chains without room are not to fill the queue. */
+	virtio_flush(q);
+	b->head = (b->head + n) % CONSOLE_BYTES_MAX;
+	b->count -= n;
+	if (n != 0)
+		return 0;
+	virtio_broken(&con->v, "a receive buffer without room");
+	return -TERN_EIO;
+}
+
+static bool has_ports(const struct console *con)
+{
+	return virtio_has(&con->v, VIRTIO_CONSOLE_F_MULTIPORT);
+}
+
+/* False: memory cannot be backed now. A driver with ports says when it reads from this one. */
 static bool receive(struct console *con)
 {
-	struct virtio_queue *q = virtio_queue(&con->v, RECEIVE);
+	struct virtio_queue *q = virtio_queue(&con->v, CONSOLE_RECEIVE);
+	bool open = con->open || !has_ports(con);
 	int rc = 0;
 
-	while (con->in_count > 0 && (rc = virtio_pop(q, &con->chain)) > 0) {
-		u32 n = (u32)min_u64(min_u64(con->in_count, INPUT_MAX - con->in_head),
-				     con->chain.in_len);
-
-		rc = virtio_chain_write(&con->chain, 0, con->in + con->in_head, n);
-		if (rc != 0) {
-			virtio_unpop(&con->chain);
-			break;
-		}
-		virtio_push(&con->chain, n);
-		/* At once: chains without room are not to fill the queue. */
-		virtio_flush(q);
-		con->in_head = (con->in_head + n) % INPUT_MAX;
-		con->in_count -= n;
-		if (n == 0) {
-			virtio_broken(&con->v, "a receive buffer without room");
-			break;
-		}
-	}
+	while (rc >= 0 && open && con->in.count > 0 && (rc = virtio_pop(q, &con->chain)) > 0)
+		rc = console_give(con, &con->chain, &con->in);
 	return rc != -TERN_EAGAIN;
 }
 
 static bool console_work(struct virtio_device *v)
 {
 	struct console *con = console_of(v);
-	bool received = receive(con), transmitted = transmit(con);
+	bool received = receive(con), done = transmit(con) && received;
 
-	return received && transmitted;
+	if (has_ports(con)) {
+		/* The first may be what opens the second. */
+		done = control_work(con) && done;
+		done = console_agent_work(con) && done;
+	}
+	return done;
 }
 
 static void console_notify(struct virtio_device *v, u32 queue)
 {
 	struct console *con = console_of(v);
+	bool done = true;
 
-	if (!(queue == RECEIVE ? receive(con) : transmit(con)))
+	if (queue == CONSOLE_RECEIVE)
+		done = receive(con);
+	else if (queue == CONSOLE_TRANSMIT)
+		done = transmit(con);
+	else if (has_ports(con))
+		done = queue <= CONTROL_TRANSMIT ? control_work(con) : console_agent_work(con);
+	if (!done)
 		virtio_request_work(v);
 }
 
@@ -130,20 +150,29 @@ static void console_reset(struct virtio_device *v)
 	struct console *con = console_of(v);
 
 	con->printed = 0;
-	con->in_head = con->in_count = 0;
+	con->in.head = con->in.count = 0;
+	control_reset(con);
+	console_agent_reset(con);
+}
+
+static void console_free(struct console *con)
+{
+	console_agent_destroy(con);
+	frames_free_page(con);
 }
 
 static void console_destroy(struct virtio_device *v)
 {
-	frames_free_page(console_of(v));
+	console_free(console_of(v));
 }
 
 static const struct virtio_ops console_ops = {
 	.name = "virtio-console",
 	.id = VIRTIO_ID_CONSOLE,
 	.class_code = CLASS_CONSOLE,
-	.queue_count = QUEUES,
+	.queue_count = CONSOLE_QUEUES,
 	.queue_size_max = QUEUE_SIZE,
+	.config_size = offsetof(struct virtio_console_config, emerg_wr),
 	.notify = console_notify,
 	.reset = console_reset,
 	.work = console_work,
@@ -157,24 +186,33 @@ int virtio_console_create(struct vm *vm, struct virtio_device **out)
 
 	if (con == NULL)
 		return -TERN_ENOMEM;
-	con->v.ops = &console_ops;
-	con->v.vm = vm;
-	rc = virtio_add(&con->v);
-	if (rc != 0)
+	rc = console_agent_create(con);
+	if (rc != 0) {
 		frames_free_page(con);
-	else
-		*out = &con->v;
-	return rc;
+		return rc;
+	}
+	con->config.max_nr_ports = CONSOLE_PORTS;
+	con->v = (struct virtio_device){.ops = &console_ops,
+					.vm = vm,
+					.offered = 1ull << VIRTIO_CONSOLE_F_MULTIPORT,
+					.config = &con->config};
+	rc = virtio_add(&con->v);
+	if (rc != 0) {
+		console_free(con);
+		return rc;
+	}
+	console_agent_added(con);
+	*out = &con->v;
+	return 0;
 }
 
 size_t virtio_console_input(struct virtio_device *v, const char *text, size_t n)
 {
 	struct console *con = console_of(v);
 	lock_token token = lock_take(&v->vm->bus.lock);
-	size_t done = 0;
+	u32 done = (u32)min_u64(n, CONSOLE_BYTES_MAX - con->in.count);
 
-	for (; done < n && con->in_count < INPUT_MAX; done++)
-		con->in[(con->in_head + con->in_count++) % INPUT_MAX] = text[done];
+	console_put(&con->in, text, done);
 	if (virtio_running(v) && !receive(con))
 		virtio_request_work(v);
 	lock_release(&v->vm->bus.lock, token);

@@ -298,6 +298,7 @@ static const struct action {
 	{"resume", vm_do_resume, 3, true},     {"send", vm_send, 0, true},
 	{"shutdown", vm_do_shutdown, 3, true}, {"start", vm_do_start, 3, true},
 	{"stats", vm_stats, 3, true},          {"stop", vm_do_stop, 3, true},
+	{"tools", vm_do_tools, 0, true},
 };
 
 int cmd_vm(int argc, char **argv)

@@ -177,7 +177,8 @@ const struct shell_command shell_commands[] = {
 			"dump      registers, interrupts, stack and backtrace of every vCPU\n"
 			"console   this terminal at its serial port; Ctrl-] leaves\n"
 			"console VM --last LINES  the newest lines that it wrote there\n"
-			"send VM TEXT  types a line into that port\n",
+			"send VM TEXT  types a line into that port\n"
+			"tools VM [--eject]  puts the guest tools into it as a disk, or takes them out\n",
 		.run = cmd_vm,
 		.complete = complete_vm,
 	},

@@ -22,13 +22,14 @@ shell_fn cmd_reboot, cmd_poweroff;
 /* cmd_panic.c */
 shell_fn cmd_panic;
 shell_complete_fn complete_panic;
-/* cmd_agent.c, cmd_console.c, cmd_dump.c: of cmd_vm's */
+/* cmd_agent.c, cmd_console.c, cmd_dump.c, cmd_tools.c: of cmd_vm's */
 struct vm;
 int vm_agent(struct vm *vm, int argc, char **argv);
 int vm_grant(struct vm *vm, int argc, char **argv);
 void vm_show_agent(struct vm *vm);
 int vm_console(struct vm *vm, int argc, char **argv);
 int vm_show_dump(struct vm *vm, int argc, char **argv);
+int vm_do_tools(struct vm *vm, int argc, char **argv);
 /* cmd_vm.c */
 shell_fn cmd_vm, cmd_exits, cmd_top;
 shell_complete_fn complete_vm, complete_exits;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A VM's disks and network interfaces, as its configuration has them: words, the first of which names the
- * image or the switch. */
+ * image or the switch. And the disk for the guest tools, which it has if the node has them. */
 #include "vm_make.h"
 
 #include <tern/arch.h>
@@ -13,6 +13,7 @@
 
 #define WORD_MAX  64u
 #define NO_IMAGE  "none"
+#define TOOLS     "tern-tools" /* serial number of that disk */
 #define MAC_KEY   "mac="
 #define MAC_BYTES 6u
 #define MAC_GROUP 1u /* of the first byte: not one station's */
@@ -141,6 +142,39 @@ static int add_nic(struct vm *vm, u32 index, const char *text, char *why, size_t
 	return rc;
 }
 
+/* --- guest tools --- */
+
+static const struct boot_module *tools_module(void)
+{
+	const struct boot_module *m = boot_info_module(boot_info_get(), VM_TOOLS_MODULE);
+
+	return m != NULL && m->len > 0 ? m : NULL;
+}
+
+/* Without a medium. */
+static int add_tools(struct vm *vm)
+{
+	const struct vdisk_config c = {.name = TOOLS, .removable = true};
+
+	return tools_module() != NULL ? virtio_blk_create(vm, &c, &vm->platform.tools) : 0;
+}
+
+int vm_tools(struct vm *vm, bool in, u64 *size)
+{
+	const struct boot_module *m = tools_module();
+	struct virtio_device *disk = vm->platform.tools;
+
+	if (m == NULL)
+		return -TERN_ENOENT;
+	if (disk == NULL)
+		return -TERN_ENODEV;
+	*size = m->len;
+	/* Nobody else changes it. */
+	if ((virtio_blk_disk(disk)->size != 0) == in)
+		return -TERN_EEXIST;
+	return virtio_blk_insert(disk, phys_to_virt(hpa(m->base)), in ? m->len : 0);
+}
+
 int vm_virtio_add(struct vm *vm, const struct vm_config *c, char *why, size_t why_size)
 {
 	int rc = 0;
@@ -149,5 +183,6 @@ int vm_virtio_add(struct vm *vm, const struct vm_config *c, char *why, size_t wh
 		rc = add_disk(vm, c->disks[i], why, why_size);
 	for (u32 i = 0; rc == 0 && i < c->nic_count; i++)
 		rc = add_nic(vm, i, c->nics[i], why, why_size);
-	return rc;
+	/* The last one, so that it moves no other. */
+	return rc == 0 ? add_tools(vm) : rc;
 }

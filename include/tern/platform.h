@@ -17,6 +17,7 @@ struct vm;
 struct platform {
 	struct device *uart, *pic, *ioapic, *pit, *rtc, *pm, *pci;
 	struct virtio_device *balloon;
+	struct virtio_device *tools; /* the disk that vm_tools() puts the guest tools into */
 };
 
 /* Interrupt lines: 0 to 15 are the ISA bus's, to the 8259 pair and to the I/O APIC's pin of the same

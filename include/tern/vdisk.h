@@ -21,6 +21,7 @@ struct vdisk_config {
 	u64 image_len;     /* bytes of any number; what lies beyond size does not show */
 	u64 size;          /* bytes, a multiple of 512; 0: the image's length, rounded up */
 	bool read_only;
+	bool removable; /* read-only, with another image now and then: vdisk_insert() */
 };
 
 enum vdisk_op { VDISK_READ, VDISK_WRITE, VDISK_DISCARD, VDISK_ZERO, VDISK_FLUSH, VDISK_OPS };
@@ -36,17 +37,22 @@ struct vdisk_stats {
 
 struct vdisk {
 	char name[VDISK_NAME_MAX]; /* (c) */
-	bool read_only;            /* (c) */
-	u32 height;                /* (c) tables above a block */
-	u64 size;                  /* (c) */
-	const u8 *image;           /* (c) */
-	u64 image_len;             /* (c) bytes that show */
+	bool read_only, removable; /* (c) */
 	u64 root;                  /* a slot, as hv/dev/vdisk.c says */
+	/* (c) unless it is removable: */
+	u32 height; /* tables above a block */
+	u64 size;   /* 0: there is no medium */
+	const u8 *image;
+	u64 image_len; /* bytes that show */
 	struct vdisk_stats stats;
 };
 
-/* Needs no memory. -TERN_EINVAL: the size is 0, no multiple of 512, or above VDISK_SIZE_MAX. */
+/* Needs no memory. -TERN_EINVAL: the size is 0, no multiple of 512, or above VDISK_SIZE_MAX. A removable disk may have
+ * none. */
 MUST_CHECK int vdisk_create(struct vdisk *d, const struct vdisk_config *c);
+/* Of a removable disk: the medium is that image from now on, or, with len 0, none. -TERN_EINVAL: the disk is not
+ * removable, or the image is too long. */
+MUST_CHECK int vdisk_insert(struct vdisk *d, const void *image, u64 len);
 /* Gives all frames back, those with the guest's data to the scrubber. */
 void vdisk_destroy(struct vdisk *d);
 

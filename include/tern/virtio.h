@@ -131,7 +131,8 @@ MUST_CHECK int virtio_chain_write(const struct virtio_chain *c, u32 offset, cons
  */
 /* Entropy (hv/dev/virtio_rng.c). -TERN_ENODEV: this CPU has no RDRAND. */
 MUST_CHECK int virtio_rng_create(struct vm *vm);
-/* A console (hv/dev/virtio_console.c): output joins that of vm->platform.uart. */
+/* A console (hv/dev/virtio_console.c): output joins that of vm->platform.uart. It has the port of vm->agent, which
+ * was created before. */
 MUST_CHECK int virtio_console_create(struct vm *vm, struct virtio_device **out);
 /* Gives the guest bytes to read; returns how many had room. Takes the bus lock. */
 size_t virtio_console_input(struct virtio_device *v, const char *text, size_t n);

@@ -194,6 +194,13 @@ struct vcpu_dump {
 	u64 frames[VCPU_DUMP_FRAMES]; /* RIP, then where frame pointers say that it returns to */
 };
 MUST_CHECK int vm_dump(struct vm *vm, u32 index, struct vcpu_dump *out);
+/*
+ * Puts the guest tools, the boot module VM_TOOLS_MODULE, into the VM's disk for them, or takes them out; *size: bytes
+ * of them. -TERN_ENOENT: the node has no such module; -TERN_ENODEV: the VM no such disk; -TERN_EEXIST: it is so
+ * already. No lock is held.
+ */
+#define VM_TOOLS_MODULE "guest-tools.iso"
+MUST_CHECK int vm_tools(struct vm *vm, bool in, u64 *size);
 /* The i-th VM in use, or NULL. */
 struct vm *vm_get(u32 index);
 /* By name or decimal id, or NULL. */

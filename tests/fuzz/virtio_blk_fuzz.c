@@ -4,7 +4,8 @@
 /*
  * Requests of any kind in chains of any shape, with memory of guest and node that comes and goes. The
  * input is a list of requests; what they do to the disk is known from a plain array: it must hold what
- * the requests that were answered with OK say, and a request that is broken must break the device alone.
+ * the requests that were answered with OK say, and a request that is broken must break the device alone. A
+ * removable disk's medium comes and goes meanwhile.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -47,11 +48,14 @@ static u16 used;
 
 static void create(u8 flags)
 {
-	const struct vdisk_config c = {.name = "fuzz",
-				       .image = image,
-				       .image_len = IMAGE_LEN,
-				       .size = SIZE,
-				       .read_only = (flags & 1) != 0};
+	const struct vdisk_config fixed = {.name = "fuzz",
+					   .image = image,
+					   .image_len = IMAGE_LEN,
+					   .size = SIZE,
+					   .read_only = (flags & 1) != 0};
+	const struct vdisk_config medium = {
+		.name = "fuzz", .image = image, .image_len = IMAGE_LEN, .removable = true};
+	const struct vdisk_config *c = (flags & 9) == 9 ? &medium : &fixed;
 	u64 features = (flags & 3) == 2
 			       ? 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES
 			       : 0;
@@ -65,7 +69,7 @@ static void create(u8 flags)
 		image[i] = (u8)(i + i / 256 + 1);
 	memset(oracle, 0, SIZE);
 	memcpy(oracle, image, IMAGE_LEN);
-	REQUIRE(vpci_create(&vm, &vm.bus) == 0 && virtio_blk_create(&vm, &c, &dev) == 0);
+	REQUIRE(vpci_create(&vm, &vm.bus) == 0 && virtio_blk_create(&vm, c, &dev) == 0);
 	REQUIRE(fake_driver_start(&drv, &vm, 1, features, 128, true));
 	used = 0;
 }
@@ -133,6 +137,12 @@ static u16 cut(u16 n, u64 at, u32 len, u32 segments, u16 flags)
 	return n;
 }
 
+static void change_medium(const u8 *p)
+{
+	if (virtio_blk_disk(dev)->removable)
+		REQUIRE(virtio_blk_insert(dev, image, p[4] % 2 != 0 ? IMAGE_LEN : 0) == 0);
+}
+
 /* Fills the out part and offers the chain. */
 static void post(const struct record *r, const u8 *p)
 {
@@ -159,6 +169,8 @@ static void post(const struct record *r, const u8 *p)
 	for (u32 i = 0; vm.work != 0 && i < TURNS; i++) {
 		if (i == 3)
 			fake_later_to = 0;
+		if (i == p[9] % 8u)
+			change_medium(p);
 		dev_work(&vm);
 	}
 	REQUIRE(vm.work == 0);
@@ -201,7 +213,10 @@ static bool one(const u8 *p)
 	struct record r = decode(p);
 	const u8 *in = fake_guest_mem + DATA + 0x20000;
 	u8 status;
+	u64 size;
 
+	if (p[9] % 8u == 7)
+		change_medium(p);
 	post(&r, p);
 	if (r.out < 16 || r.in == 0) {
 		REQUIRE((fake_status(&drv) & BROKEN) != 0 && fake_used_idx(0) == used);
@@ -214,11 +229,12 @@ static bool one(const u8 *p)
 	REQUIRE(status <= VIRTIO_BLK_S_UNSUPP);
 	if (status == VIRTIO_BLK_S_OK)
 		apply(&r, p);
-	REQUIRE(vdisk_read(virtio_blk_disk(dev), 0, now, SIZE) == 0);
+	size = virtio_blk_disk(dev)->size;
+	REQUIRE(vdisk_read(virtio_blk_disk(dev), 0, now, size) == 0);
 	/* Out of memory in the middle leaves a part done: believe the disk. Otherwise nothing is. */
 	if (status == VIRTIO_BLK_S_OK || (r.flags & 2) == 0)
-		REQUIRE(memcmp(now, oracle, SIZE) == 0);
-	memcpy(oracle, now, SIZE);
+		REQUIRE(memcmp(now, oracle, size) == 0);
+	memcpy(oracle, now, size);
 	return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* links: hv/dev/bus.c hv/dev/dev.c hv/lock.c hv/dev/vpci.c hv/dev/vpci_bar.c hv/dev/vpci_irq.c hv/dev/virtio_pci.c hv/dev/virtio_queue.c hv/lib/fmt.c */
-/* links: hv/dev/virtio_rng.c hv/dev/virtio_console.c hv/dev/vuart.c hv/dev/virtio_balloon.c hv/dev/balloon_hints.c */
-/* links: tests/fake/fake_frames.c tests/fake/fake_host.c tests/fake/fake_guest.c tests/fake/fake_driver.c */
+/* links: hv/dev/virtio_rng.c hv/dev/virtio_console.c hv/dev/virtio_console_agent.c hv/dev/virtio_console_control.c hv/dev/vuart.c hv/dev/virtio_balloon.c hv/dev/balloon_hints.c */
+/* links: tests/fake/fake_agent.c tests/fake/fake_frames.c tests/fake/fake_host.c tests/fake/fake_guest.c tests/fake/fake_driver.c */
 /*
  * The devices without a state of their own worth a model: entropy, console, balloon, in one VM. Buffers
  * of all shapes on all their queues, their configuration written, the node asking at the same time. The guest's memory
@@ -11,11 +11,13 @@
 #include <string.h>
 
 #include <linux/virtio_balloon.h>
+#include <linux/virtio_console.h>
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
 #include <tern/virtio.h>
 #include <tern/vpci.h>
+#include <tests/fake/fake_agent.h>
 #include <tests/fake/fake_driver.h>
 #include <tests/fake/fake_frames.h>
 #include <tests/fake/fake_guest.h>
@@ -40,7 +42,7 @@ enum slot { RNG = 1, CONSOLE, BALLOON, SLOTS = BALLOON };
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
-static const u32 queues[] = {[RNG] = 1, [CONSOLE] = 2, [BALLOON] = 5};
+static u32 queues[] = {[RNG] = 1, [CONSOLE] = 2, [BALLOON] = 5};
 static struct vm vm;
 static struct virtio_device *console, *balloon;
 static u32 frames; /* in use while no hints are asked for */
@@ -115,12 +117,42 @@ static void tell_command(void)
 	memcpy(fake_guest_mem + DATA, &id, sizeof(id));
 }
 
+/* Messages that begin well: one for the control queue, some for the agent, where the next buffers may be. */
+static void tell_ports(void)
+{
+	struct virtio_console_control control = {
+		.id = byte() % 3, .event = (u16)(byte() % 9), .value = (u16)(byte() % 3)};
+	struct agent_head head = {.version = AGENT_ABI_VERSION, .type = (u16)(byte() % 8)};
+	u32 at = 16;
+
+	memcpy(readable, &control, sizeof(control));
+	for (u32 i = byte() % 8; i > 0; i--) {
+		head.bytes = 16 + byte() % 64 * 4;
+		head.seq++;
+		memcpy(readable + at, &head, sizeof(head));
+		at += head.bytes;
+	}
+	memcpy(fake_guest_mem + DATA, readable, sizeof(readable));
+}
+
+static void check_agent(void)
+{
+	struct agent_head head;
+
+	if (fake_agent.count == 0)
+		return;
+	memcpy(&head, fake_agent.message, sizeof(head));
+	REQUIRE(fake_agent.way == AGENT_WAY_PORT && fake_agent.bytes == head.bytes);
+	REQUIRE(head.bytes >= sizeof(head) && head.bytes <= AGENT_MESSAGE_MAX);
+	REQUIRE(head.version == AGENT_ABI_VERSION);
+}
+
 static void node_asks(void)
 {
 	struct balloon_stats stats;
 	char text[64];
 
-	switch (byte() % 6) {
+	switch (byte() % 8) {
 	case 0:
 		balloon_set_target(balloon, byte() << 8 | byte());
 		break;
@@ -140,6 +172,12 @@ static void node_asks(void)
 	case 5:
 		memset(text, (int)byte(), sizeof(text));
 		(void)virtio_console_input(console, text, byte() % sizeof(text));
+		break;
+	case 6:
+		fake_agent_event();
+		break;
+	case 7:
+		fake_agent.result = (s8)byte();
 		break;
 	}
 }
@@ -166,7 +204,9 @@ static void step(u32 slot)
 		fake_later_to = fake_later_from + byte() % 3 * 0x1000u;
 		break;
 	case 7:
-		if (slot != RNG)
+		if (slot == CONSOLE)
+			tell_ports();
+		else if (slot == BALLOON)
 			fake_config_write(&drv, byte() % 16 & ~3u, 4, byte() | byte() << 8);
 		break;
 	}
@@ -175,6 +215,7 @@ static void step(u32 slot)
 		REQUIRE(fake_unbacked[i].base % PAGE_SIZE == 0 ||
 			fake_unbacked[i].base >= WRITABLE);
 	fake_unbacked_count = 0;
+	check_agent();
 }
 
 static void create(void)
@@ -192,7 +233,7 @@ static void create(void)
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	u64 features = FEATURES;
-	u32 slot;
+	u32 slot, flags;
 
 	if (vm.platform.pci == NULL)
 		create();
@@ -201,9 +242,15 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	memset(fake_guest_mem + DATA, 0, sizeof(readable));
 	memset(readable, 0, sizeof(readable));
 	slot = 1 + byte() % SLOTS;
+	flags = byte();
 	if (slot != BALLOON)
 		features &= 1ull << VIRTIO_RING_F_EVENT_IDX | 1ull << VIRTIO_RING_F_INDIRECT_DESC;
-	features &= ~(byte() % 2 == 0 ? 1ull << VIRTIO_BALLOON_F_PAGE_POISON : 0);
+	features &= ~((flags & 1) == 0 ? 1ull << VIRTIO_BALLOON_F_PAGE_POISON : 0);
+	queues[CONSOLE] = (flags & 2) != 0 ? 6 : 2;
+	if (slot == CONSOLE && (flags & 2) != 0)
+		features |= 1ull << VIRTIO_CONSOLE_F_MULTIPORT;
+	fake_agent.count = fake_agent.events = 0;
+	fake_agent.result = 0;
 	REQUIRE(fake_driver_start(&drv, &vm, slot, features, SIZE, true));
 	for (u32 i = 0; i < STEPS && left > 0; i++)
 		step(slot);

@@ -11,7 +11,7 @@
 
 #include <tern/err.h>
 #include <tern/scrub.h>
-#include <tests/fake/fake_agent.h>
+#include <tests/fake/fake_agent_vm.h>
 #include <tests/fake/fake_frames.h>
 #include <tests/fake/fake_host.h>
 #include <tests/fake/fake_virt.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: $(NODE) hv/shell/cmd_agent.c hv/shell/cmd_vm.c hv/shell/cmd_console.c hv/shell/cmd_dump.c hv/shell/guest_text.c */
+/* links: $(NODE) hv/shell/cmd_agent.c hv/shell/cmd_vm.c hv/shell/cmd_console.c hv/shell/cmd_dump.c hv/shell/cmd_tools.c hv/shell/guest_text.c */
 /* The shell's commands about VMs, word for word, on a node whose guests are scripts. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -441,6 +441,30 @@ static void test_agent(void **state)
 	says("vm info a", " given back after ");
 }
 
+static void test_tools(void **state)
+{
+	static u8 iso[5000];
+	struct vm *old;
+
+	(void)state;
+	says("vm create old memory=2MiB kernel=guest", "");
+	says("vm tools old", "the node has no guest tools; give its loader a boot module "
+			     "'guest-tools.iso' and restart it\n");
+	fake_module("guest-tools.iso", iso, sizeof(iso));
+	old = vm_find("old");
+	assert_null(old->platform.tools);
+	says("vm tools old", "old: it was made without a disk for the guest tools");
+	says("vm create new memory=2MiB kernel=guest disk=data", "");
+	says("vm tools new --eject", "new: the guest tools are out already\n");
+	says("vm tools new", "new: the guest tools (4.8 KiB) are in its disk 'tern-tools'; ");
+	says("vm tools new", "new: the guest tools are in already\n");
+	says("vm tools new --eject", "new: the guest tools are out\n");
+	says("vm tools new", "are in its disk");
+	assert_int_equal(command(cmd_vm, "vm tools new --out"), -TERN_EINVAL);
+	assert_int_equal(command(cmd_vm, "vm tools new --eject x"), -TERN_EINVAL);
+	assert_int_equal(command(cmd_vm, "vm tools"), -TERN_EINVAL);
+}
+
 static void test_complete(void **state)
 {
 	(void)state;
@@ -448,7 +472,8 @@ static void test_complete(void **state)
 	assert_string_equal(complete_vm(1, 0), "agent");
 	assert_string_equal(complete_vm(1, 3), "dump");
 	assert_string_equal(complete_vm(1, 15), "stop");
-	assert_null(complete_vm(1, 16));
+	assert_string_equal(complete_vm(1, 16), "tools");
+	assert_null(complete_vm(1, 17));
 	assert_string_equal(complete_vm(2, 0), "a");
 	assert_null(complete_vm(2, 1));
 	assert_null(complete_vm(3, 0));
@@ -468,6 +493,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_dump_of_a_running_vm, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_create_options, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_agent, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tools, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_complete, setup, teardown),
 	};
 

@@ -122,6 +122,37 @@ static void test_sizes(void **state)
 	finish();
 }
 
+/* The tables' height is the medium's, whatever there was before. */
+static void test_media(void **state)
+{
+	static const u64 lens[] = {0, 1, 512, 4097, IMAGE_LEN, 1000, 0, IMAGE_LEN};
+	const struct vdisk_config c = {.name = "tools", .removable = true};
+	struct vdisk d;
+	u8 byte;
+
+	(void)state;
+	assert_int_equal(vdisk_create(&d, &c), 0);
+	assert_true(d.read_only);
+	for (u32 i = 0; i < ARRAY_SIZE(lens); i++) {
+		u64 size = align_up(lens[i], 512);
+
+		assert_int_equal(vdisk_insert(&d, image, lens[i]), 0);
+		assert_int_equal(d.size, size);
+		assert_int_equal(vdisk_read(&d, size, &byte, 1), -TERN_EINVAL);
+		assert_int_equal(vdisk_write(&d, 0, &byte, min_u64(size, 1)), -TERN_EPERM);
+		if (size == 0)
+			continue;
+		assert_int_equal(vdisk_read(&d, lens[i] - 1, &byte, 1), 0);
+		assert_int_equal(byte, image[lens[i] - 1]);
+		assert_int_equal(vdisk_read(&d, size - 1, &byte, 1), 0);
+		assert_int_equal(byte, size == lens[i] ? image[size - 1] : 0);
+	}
+	assert_int_equal(vdisk_insert(&d, image, VDISK_SIZE_MAX + 1), -TERN_EINVAL);
+	assert_int_equal(d.size, align_up(IMAGE_LEN, 512));
+	vdisk_destroy(&d);
+	assert_int_equal(vdisk_insert(&disk, image, 512), -TERN_EINVAL);
+}
+
 static void test_limits(void **state)
 {
 	(void)state;
@@ -387,6 +418,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_sizes, setup),
+		cmocka_unit_test_setup(test_media, setup),
 		cmocka_unit_test_setup(test_limits, setup),
 		cmocka_unit_test_setup(test_zeroes, setup),
 		cmocka_unit_test_setup(test_random, setup),

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <linux/virtio_blk.h>
+#include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
 #include <tern/err.h>
@@ -383,6 +384,88 @@ static void post_long(u32 type, u32 len, u16 pieces)
 }
 
 /* A request of 8 MiB takes turns of 1 MiB, between which the lock is free. */
+static u64 capacity(void)
+{
+	return fake_config_read(&drv, 0, 4) | (u64)fake_config_read(&drv, 4, 4) << 32;
+}
+
+/* A disk without a medium gets one and loses it; the driver is told each time. */
+static void test_removable(void **state)
+{
+	u32 generation;
+
+	(void)state;
+	config = (struct vdisk_config){.name = "tern-tools", .removable = true};
+	start(1ull << VIRTIO_BLK_F_RO);
+	assert_int_equal(capacity(), 0);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 0, 0, 512), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, 0), VIRTIO_BLK_S_OK);
+	generation = fake_common_read(&drv, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
+	fake_msi_count = 0;
+	assert_int_equal(virtio_blk_insert(dev, image, IMAGE_LEN), 0);
+	assert_int_equal(fake_msi_count, 1);
+	assert_int_equal(fake_msi_data, FAKE_CONFIG_DATA);
+	assert_int_equal(fake_common_read(&drv, VIRTIO_PCI_COMMON_CFGGENERATION, 1),
+			 generation + 1);
+	assert_int_equal(capacity(), IMAGE_LEN / 512 + 1);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 136, 0, 512), VIRTIO_BLK_S_OK);
+	assert_memory_equal(data(), image + 136 * 512, IMAGE_LEN - 136 * 512);
+	assert_int_equal(data()[511], 0);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 136, 0, 1024), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(VIRTIO_BLK_T_OUT, 0, 512, 0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(VIRTIO_BLK_T_GET_ID, 0, 0, 20), VIRTIO_BLK_S_OK);
+	assert_string_equal((char *)data(), "tern-tools");
+	/* It stays when the guest begins anew. */
+	assert_true(fake_driver_start(&drv, &vm, 1, 0, 128, true));
+	assert_int_equal(capacity(), IMAGE_LEN / 512 + 1);
+	fake_msi_count = 0;
+	assert_int_equal(virtio_blk_insert(dev, NULL, 0), 0);
+	assert_int_equal(fake_msi_count, 1);
+	assert_int_equal(capacity(), 0);
+	used = 0;
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 0, 0, 512), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(stats()->blocks + stats()->tables, 0);
+}
+
+/* A read that is under way fails when its medium goes, though another one comes. */
+static void test_removed_while_read(void **state)
+{
+	(void)state;
+	config = (struct vdisk_config){.name = "tern-tools", .removable = true};
+	start(0);
+	for (u32 again = 0; again < 2; again++) {
+		assert_int_equal(virtio_blk_insert(dev, image, IMAGE_LEN), 0);
+		fake_later_from = DATA + 8192;
+		fake_later_to = DATA + 65536;
+		post(VIRTIO_BLK_T_IN, 0, 0, 16384);
+		used++;
+		assert_int_equal(vm.work, 1);
+		assert_memory_equal(data(), image, 8192);
+		assert_int_equal(virtio_blk_insert(dev, NULL, 0), 0);
+		if (again != 0)
+			assert_int_equal(virtio_blk_insert(dev, image, IMAGE_LEN), 0);
+		fake_later_to = 0;
+		work();
+		assert_int_equal(fake_used_idx(0), used);
+		assert_int_equal(fake_used_len(&drv, 0, (u16)(used - 1)), 16385);
+		assert_int_equal(fake_guest_mem[STATUS], VIRTIO_BLK_S_IOERR);
+		assert_int_equal(data()[16383], 0);
+	}
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 0, 0, 512), VIRTIO_BLK_S_OK);
+}
+
+/* One that is not removable keeps what it has. */
+static void test_not_removable(void **state)
+{
+	(void)state;
+	config.read_only = true;
+	start(0);
+	fake_msi_count = 0;
+	assert_int_equal(virtio_blk_insert(dev, NULL, 0), -TERN_EINVAL);
+	assert_int_equal(capacity(), SIZE / 512);
+	assert_int_equal(fake_msi_count, 0);
+}
+
 static void test_turns_of_bytes(void **state)
 {
 	(void)state;
@@ -653,6 +736,9 @@ int main(void)
 		TEST(test_no_status),
 		TEST(test_data_not_memory),
 		TEST(test_read_only),
+		TEST(test_removable),
+		TEST(test_removed_while_read),
+		TEST(test_not_removable),
 		TEST(test_turns_of_bytes),
 		TEST(test_turns_of_requests),
 		TEST(test_turns_of_clears),

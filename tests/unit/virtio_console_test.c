@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* links: hv/dev/bus.c hv/dev/dev.c hv/lock.c hv/dev/vpci.c hv/dev/vpci_bar.c hv/dev/vpci_irq.c hv/dev/virtio_pci.c hv/dev/virtio_queue.c hv/lib/fmt.c */
-/* links: hv/dev/virtio_console.c hv/dev/vuart.c tests/fake/fake_frames.c tests/fake/fake_host.c tests/fake/fake_guest.c tests/fake/fake_driver.c */
+/* links: hv/dev/virtio_console.c hv/dev/virtio_console_agent.c hv/dev/virtio_console_control.c hv/dev/vuart.c tests/fake/fake_agent.c tests/fake/fake_frames.c tests/fake/fake_host.c tests/fake/fake_guest.c tests/fake/fake_driver.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +15,7 @@
 #include <tern/err.h>
 #include <tern/virtio.h>
 #include <tern/vpci.h>
+#include <tests/fake/fake_agent.h>
 #include <tests/fake/fake_driver.h>
 #include <tests/fake/fake_frames.h>
 #include <tests/fake/fake_guest.h>
@@ -36,6 +37,7 @@ static int setup(void **state)
 	fake_reset();
 	fake_frames_reset(64);
 	fake_guest_reset(&vm);
+	fake_agent_reset();
 	assert_int_equal(vuart_create(&vm, &vm.bus, &vm.platform.uart), 0);
 	assert_int_equal(vpci_create(&vm, &vm.bus), 0);
 	assert_int_equal(virtio_console_create(&vm, &console), 0);
@@ -166,6 +168,24 @@ static void test_input_later(void **state)
 	assert_int_equal(virtio_console_input(console, "", 0), 0);
 }
 
+/* A driver that does not take the feature has one port, whatever it sends to other queues. */
+static void test_one_port(void **state)
+{
+	(void)state;
+	assert_int_equal(fake_common_read(&drv, VIRTIO_PCI_COMMON_NUMQ, 2), 6);
+	for (u16 queue = 2; queue < 6; queue++) {
+		fake_desc(fake_desc_at(queue), 0, DATA, 64, queue % 2 == 0 ? VRING_DESC_F_WRITE : 0,
+			  0);
+		fake_post(&drv, queue, 0);
+	}
+	fake_agent.notify(fake_agent.notify_arg);
+	dev_work(&vm);
+	for (u16 queue = 2; queue < 6; queue++)
+		assert_int_equal(fake_used_idx(queue), 0);
+	assert_int_equal(fake_agent.count, 0);
+	assert_int_equal(fake_status(&drv) & 0x40, 0);
+}
+
 static void test_no_memory(void **state)
 {
 	struct virtio_device *other = NULL;
@@ -174,6 +194,8 @@ static void test_no_memory(void **state)
 	fake_frames_left = 0;
 	assert_int_equal(virtio_console_create(&vm, &other), -TERN_ENOMEM);
 	fake_frames_left = 1;
+	assert_int_equal(virtio_console_create(&vm, &other), -TERN_ENOMEM);
+	fake_frames_left = 2;
 	assert_int_equal(virtio_console_create(&vm, &other), -TERN_ENOMEM);
 	assert_null(other);
 }
@@ -186,6 +208,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_output_long, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_input, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_input_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_one_port, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
 	};
 

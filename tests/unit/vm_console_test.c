@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: $(NODE) hv/shell/cmd_agent.c hv/shell/cmd_vm.c hv/shell/cmd_console.c hv/shell/cmd_dump.c hv/shell/guest_text.c hv/shell/shell.c hv/shell/line.c hv/shell/words.c hv/console.c hv/log.c hv/log_level.c tests/fake/terminal.c */
+/* links: $(NODE) hv/shell/cmd_agent.c hv/shell/cmd_vm.c hv/shell/cmd_console.c hv/shell/cmd_dump.c hv/shell/cmd_tools.c hv/shell/guest_text.c hv/shell/shell.c hv/shell/line.c hv/shell/words.c hv/console.c hv/log.c hv/log_level.c tests/fake/terminal.c */
 /* "vm console" as the operator sees it: a terminal, the shell, the log, and guests that write and read. */
 #include <setjmp.h>
 #include <stdarg.h>
