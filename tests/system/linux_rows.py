@@ -175,7 +175,7 @@ ROWS = (
         (*(f"> vm start {guest.name}" for guest in NET), *((r"GUEST done",) * 3), "> switch stats"),
         judge_net, cpus=2, memory=1536, long=True, timeout=1500),
     Row("clock", (Guest("web", "tern=clock"),), ("> vm start web", r"GUEST done"), judge_clock,
-        long=True, timeout=1800),
+        long=True, timeout=3600),
     Row("pause", (Guest("web", "tern=watch,facts", vcpus=2), Guest("clock", "tern=tick")),
         ("> vm start web", "> vm start clock", r"GUEST watch", r"GUEST watch", r"GUEST tick",
          "> vm pause web", *((r"GUEST tick",) * 8), "> vm resume web", *facts(2, 512),

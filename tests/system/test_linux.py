@@ -24,7 +24,7 @@ def files_of(guest, tmp_path):
     vmlinuz, initrd = linux_image.guest(FOLDER, guest.kernel)
     if guest.pvh:
         vmlinuz = linux_image.vmlinux(vmlinuz, tmp_path / "vmlinux")
-    return (pathlib.Path(vmlinuz).name, vmlinuz), (pathlib.Path(initrd).name, initrd)
+    return tuple((re.sub(r"[^\w.-]", "_", pathlib.Path(path).name), path) for path in (vmlinuz, initrd))
 
 
 def disk_of(name, tmp_path):
