@@ -50,6 +50,8 @@ void confine(u64 *addr, u32 *len);
 void fill(u64 at, u32 len);
 /* This CPU's, as an x2APIC. */
 void apic_on(void);
+#define INTERRUPTS_SURE 100000u /* operations among which some bring an interrupt */
+
 /* Interrupts are taken, counted and forgotten from now on. */
 void take_interrupts(void);
 extern u32 interrupts;

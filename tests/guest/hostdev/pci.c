@@ -313,6 +313,7 @@ void hostile_pci(u32 count)
 		operate();
 	}
 	print("hostdev: pci, %u operations, %u interrupts\n", count, interrupts);
-	check("interrupts-come", interrupts > 0);
+	if (count >= INTERRUPTS_SURE)
+		check("interrupts-come", interrupts > 0);
 	check_all();
 }

@@ -379,7 +379,9 @@ void hostile_virtq(u32 count)
 	      kind->name, posted, chains, came_back, interrupts);
 	print("hostdev: the device needed %u resets and got %u, and refused features %u times\n",
 	      breaks, resets, refused);
-	check("interrupts-come", interrupts > 0);
+	/* By chance: a short run may do without. */
+	if (count >= INTERRUPTS_SURE)
+		check("interrupts-come", interrupts > 0);
 	check("some-come-back", came_back > 0);
 	check("some-break-it", breaks > 0);
 	check("works-after-all", kind->works(&v));
