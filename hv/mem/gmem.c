@@ -151,15 +151,11 @@ static enum gmem_touch back_page(struct gmem *g, const struct gmem_region *r, gp
 	return GMEM_MAPPED;
 }
 
-/* The same for what must be backed now: the grant may be raised for it. */
-static enum gmem_touch back_wanted(struct gmem *g, const struct gmem_region *r, gpa_t at, u64 *slot,
-				   u32 level)
+/* The page must be backed now: the grant is raised for it, if that may be. Not inlined: others do not pay for it. */
+static __attribute__((noinline)) enum gmem_touch
+back_above_grant(struct gmem *g, const struct gmem_region *r, gpa_t at, u64 *slot, u32 level)
 {
-	enum gmem_touch result = back_page(g, r, at, slot, level);
-
-	if (UNLIKELY(result == GMEM_OVER_GRANT) && grow(g))
-		result = back_page(g, r, at, slot, level);
-	return result;
+	return grow(g) ? back_page(g, r, at, slot, level) : GMEM_OVER_GRANT;
 }
 
 /* Backed pages just below at, counted up to max, as far as one table shows them. */
@@ -263,7 +259,9 @@ static enum gmem_touch touch(struct gmem *g, const struct gmem_region *r, gpa_t 
 		g->faults++;
 		return GMEM_MAPPED;
 	}
-	result = back_wanted(g, r, at, slot, level);
+	result = back_page(g, r, at, slot, level);
+	if (UNLIKELY(result == GMEM_OVER_GRANT))
+		result = back_above_grant(g, r, at, slot, level);
 	if (UNLIKELY(result != GMEM_MAPPED))
 		return result;
 	g->faults++;
@@ -299,7 +297,9 @@ enum gmem_touch gmem_back(struct gmem *g, const struct gmem_region *r, gpa_t at,
 	e = npt_load(*slot);
 	if (e != 0)
 		return touch_present(e, false);
-	result = back_wanted(g, r, at, *slot, level);
+	result = back_page(g, r, at, *slot, level);
+	if (UNLIKELY(result == GMEM_OVER_GRANT))
+		result = back_above_grant(g, r, at, *slot, level);
 	*slot = npt_find(&g->npt, at, &level);
 	return result;
 }

@@ -71,11 +71,11 @@ static void show_agent(const struct agent_view *v)
 		console_printf("  agent: none\n");
 		return;
 	}
-	console_printf("  agent: \"%s\" by %s, since %llu s", v->name,
+	console_printf("  agent: \"%s\" by %s, for %llu s", v->name,
 		       v->way == AGENT_WAY_CALL ? "hypercalls" : "its port",
 		       (unsigned long long)((v->now_ms - v->since_ms) / 1000));
 	if (v->silent)
-		console_printf(", silent for %llu s\n",
+		console_printf(", silent the last %llu s\n",
 			       (unsigned long long)((v->now_ms - v->heard_ms) / 1000));
 	else
 		console_printf(", %u events wait for it\n", v->events);

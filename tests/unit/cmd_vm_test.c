@@ -409,7 +409,7 @@ static void test_agent(void **state)
 	says("vm grant a 4KiB", " more are backed; it has no agent that could give them back\n");
 	assert_int_equal(agent_message(vm, AGENT_WAY_CALL, 0, &hello, sizeof(hello), NULL),
 			 AGENT_CAN_ALL);
-	says("vm info a", "agent: \"agent 1\" by hypercalls, since 0 s, 1 events wait for it\n"
+	says("vm info a", "agent: \"agent 1\" by hypercalls, for 0 s, 1 events wait for it\n"
 			  "    used 0 B, no demand\n    messages: 1 taken, 0 refused\n"
 			  "    shrink to 4 KiB: asked for ");
 	says("vm info a", "under way\n");
@@ -437,7 +437,7 @@ static void test_agent(void **state)
 	assert_int_equal(command(cmd_vm, "vm grant a much"), -TERN_EINVAL);
 	fake_tsc += 31 * fake_tsc_hz;
 	vm_poll();
-	says("vm info a", ", silent for 31 s\n    used 0 B, no demand\n");
+	says("vm info a", ", silent the last 31 s\n    used 0 B, no demand\n");
 	says("vm info a", " given back after ");
 }
 
