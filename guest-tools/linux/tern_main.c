@@ -19,6 +19,7 @@
 #include <linux/interrupt.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/platform_device.h>
 #include <linux/poll.h>
 #include <linux/spinlock.h>
@@ -31,7 +32,7 @@
 #define TERN_OPEN      0 /* bit of tern.flags */
 
 struct tern {
-	struct tern_node node;
+	struct tern_node *node;
 	struct miscdevice misc;
 	int irq;
 	unsigned long flags;
@@ -121,7 +122,7 @@ static irqreturn_t tern_interrupt(int irq, void *data)
 	s64 result;
 
 	for (i = 0; i < TERN_FETCH_MAX; i++) {
-		result = tern_node_fetch(&tern->node, HC_AGENT_EVENT, AGENT_EVENT, &message,
+		result = tern_node_fetch(tern->node, HC_AGENT_EVENT, AGENT_EVENT, &message,
 					 sizeof(message.event));
 		if (result <= 0)
 			break;
@@ -222,7 +223,7 @@ static long tern_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	if (!command)
 		return -ENOTTY;
 	if (!(_IOC_DIR(ioctl) & _IOC_WRITE)) {
-		result = tern_node_fetch(&tern->node, command->call, command->type, &message,
+		result = tern_node_fetch(tern->node, command->call, command->type, &message,
 					 _IOC_SIZE(ioctl));
 		if (result > 0 && copy_to_user(user, &message, result))
 			return -EFAULT;
@@ -230,7 +231,7 @@ static long tern_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	}
 	if (copy_from_user(&message, user, _IOC_SIZE(ioctl)))
 		return -EFAULT;
-	result = tern_node_send(&tern->node, command->call, command->type, &message,
+	result = tern_node_send(tern->node, command->call, command->type, &message,
 				_IOC_SIZE(ioctl));
 	if (result < 0 || command->type != AGENT_HELLO)
 		return result;
@@ -263,9 +264,9 @@ static int __init tern_probe(struct platform_device *pdev)
 
 	if (!tern)
 		return -ENOMEM;
-	error = tern_node_init(&tern->node, dev);
-	if (error)
-		return error;
+	tern->node = tern_node_new(dev);
+	if (!tern->node)
+		return -ENOMEM;
 	mutex_init(&tern->hello_lock);
 	mutex_init(&tern->read_lock);
 	spin_lock_init(&tern->events_lock);

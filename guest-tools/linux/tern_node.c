@@ -13,6 +13,7 @@
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/printk.h>
 #include <linux/string.h>
 #include <asm/alternative.h>
@@ -24,6 +25,12 @@
 #define TERN_CPUID_FEATURES 0x40000001 /* EAX: HC_ABI_VERSION; EBX: what there is */
 #define TERN_CPUID_AGENT    BIT(0)     /* of EBX: HC_AGENT_* */
 #define TERN_CPUID_SIGN     "TernTernTern"
+
+struct tern_node {
+	struct mutex lock;          /* of what follows */
+	union tern_message *buffer; /* a page, so that no message lies in two */
+	u64 seq;
+};
 
 /* VMCALL or VMMCALL: the CPU's own, since the other one is a detour on every node. */
 static s64 tern_hypercall(u64 call, phys_addr_t address, u64 bytes)
@@ -72,12 +79,16 @@ int tern_node_check(void)
 	return 0;
 }
 
-int tern_node_init(struct tern_node *node, struct device *dev)
+struct tern_node *tern_node_new(struct device *dev)
 {
+	struct tern_node *node = devm_kzalloc(dev, sizeof(*node), GFP_KERNEL);
+
 	BUILD_BUG_ON(sizeof(union tern_message) > AGENT_MESSAGE_MAX);
+	if (!node)
+		return NULL;
 	mutex_init(&node->lock);
 	node->buffer = (void *)devm_get_free_pages(dev, GFP_KERNEL | __GFP_ZERO, 0);
-	return node->buffer ? 0 : -ENOMEM;
+	return node->buffer ? node : NULL;
 }
 
 /* What does not look like an errno would be taken for a success by who called. */

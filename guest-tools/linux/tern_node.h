@@ -5,9 +5,8 @@
 
 #include <abi/agent.h>
 
-#include <linux/mutex.h>
-
 struct device;
+struct tern_node;
 
 /* The longest message first: its size is the union's. */
 union tern_message {
@@ -21,17 +20,11 @@ union tern_message {
 	struct agent_ack ack;
 };
 
-struct tern_node {
-	struct mutex lock;          /* of what follows */
-	union tern_message *buffer; /* a page, so that no message lies in two */
-	u64 seq;
-};
-
 /* 0, or -ENODEV after a line in the log that says what is missing. */
 int tern_node_check(void);
 
-/* 0 or -ENOMEM. The page is given back when @dev goes. */
-int tern_node_init(struct tern_node *node, struct device *dev);
+/* NULL: no memory. It is given back when @dev goes. */
+struct tern_node *tern_node_new(struct device *dev);
 
 /*
  * Sends the first @bytes of @message, of type @type, by hypercall @call; writes all of its head. The
