@@ -42,6 +42,7 @@ include mk/efi.mk
 include mk/media.mk
 include mk/tools.mk
 include mk/check.mk
+include mk/package.mk
 
 all: $(B)/tern.elf $(B)/ternboot.efi $(B)/tern.iso $(B)/pxe/.done tools compile_commands.json ## build the hypervisor, the EFI loader, tern.iso, the PXE folder and the guest tools
 
