@@ -9,7 +9,7 @@ TOOLS_ISO := $(B)/guest-tools.iso
 MKPACKAGE := guest-tools/packaging/mkpackage
 PACKAGE_SRC := $(MKPACKAGE) $(wildcard guest-tools/packaging/* guest-tools/packaging/debian/* \
 	guest-tools/linux/* guest-tools/man/* guest-tools/completion/*) \
-	guest-tools/agent/agent.toml guest-tools/agent/tern-agent.service guest-tools/hint/ternhint.h \
+	guest-tools/agent/tern-agent.service guest-tools/hint/ternhint.h \
 	$(wildcard include/abi/*.h) mk/package.mk LICENSE
 
 $(TOOLS_DEB): $(TOOLS_OUT) $(PACKAGE_SRC) | $(SETUP)

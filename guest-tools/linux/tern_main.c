@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR MIT)
 /*
- * The driver of the ACPI device TERN0001, and /dev/tern (tern_dev.h): messages of the agent go to the node
- * by hypercall, the device's interrupt says that the node has an event.
+ * The driver of the ACPI device TERN0001, and /dev/tern (tern_dev.h): messages of the agent go to
+ * the node by hypercall, the device's interrupt says that the node has an event.
  *
- * The interrupt is on only while an agent listens, from its HELLO on. Otherwise events wait in the node, which
- * keeps the newest of each kind.
+ * The interrupt is on only while an agent listens, from its HELLO on. Otherwise events wait in the
+ * node, which keeps the newest of each kind.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -295,11 +295,8 @@ static const struct acpi_device_id tern_acpi_ids[] = {{AGENT_ACPI_HID}, {}};
 MODULE_DEVICE_TABLE(acpi, tern_acpi_ids);
 
 static struct platform_driver tern_driver = {
-	.driver =
-		{
-			.name = KBUILD_MODNAME,
-			.acpi_match_table = tern_acpi_ids,
-		},
+	.driver.name = KBUILD_MODNAME,
+	.driver.acpi_match_table = tern_acpi_ids,
 };
 
 static int __init tern_init(void)

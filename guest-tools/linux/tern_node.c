@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR MIT)
 /*
- * Hypercalls to the node (abi/hypercall.h). What a process says is already copied when it comes here; it
- * is copied to a page that no process sees, and the node reads it from there.
+ * Hypercalls to the node (abi/hypercall.h). What a process says is already copied when it comes
+ * here; it is copied to a page that no process sees, and the node reads it from there.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

@@ -27,15 +27,15 @@ int tern_node_check(void);
 struct tern_node *tern_node_new(struct device *dev);
 
 /*
- * Sends the first @bytes of @message, of type @type, by hypercall @call; writes all of its head. The
- * node's answer: 0 or more, or a negative errno; -ERESTARTSYS: a signal came before it was sent.
+ * Sends the first @bytes of @message, of type @type, by hypercall @call; writes all of its head.
+ * The node's answer: 0 or more, or a negative errno; -ERESTARTSYS: a signal came before.
  */
 s64 tern_node_send(struct tern_node *node, u32 call, u16 type, union tern_message *message,
 		   u32 bytes);
 
 /*
- * Has hypercall @call write @bytes of type @type to @message. Returns @bytes, 0: there is nothing, or
- * a negative errno: the node's, -EPROTO: its answer is malformed, -ERESTARTSYS.
+ * Has hypercall @call write @bytes of type @type to @message. Returns @bytes, 0: there is nothing,
+ * or a negative errno: the node's, -EPROTO: its answer is malformed, -ERESTARTSYS.
  */
 s64 tern_node_fetch(struct tern_node *node, u32 call, u16 type, union tern_message *message,
 		    u32 bytes);
