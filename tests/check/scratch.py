@@ -38,10 +38,10 @@ def digest(path):
 
 
 class Root:
-    """headers: a tree of kernel headers that is laid over /usr; release: the one kernel that is there."""
+    """folder: where it may make one of its own. headers: a tree of kernel headers that is laid over /usr; release: the one kernel that is there."""
 
-    def __init__(self, headers, release):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tern-root-"))
+    def __init__(self, folder, headers, release):
+        self.dir = pathlib.Path(tempfile.mkdtemp(dir=folder))
         mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", self.dir)
         self.root = self.dir / "root"
         self.root.mkdir()

@@ -87,7 +87,7 @@ def check_scratch(part, args, tmp, release):
         linux_image.apt("apt-get", "download", "dkms", cwd=headers)
     cmd = [*(() if os.getuid() == 0 else ("sudo",)), "unshare", "--mount", "--pid", "--fork", "--net",
            "--uts", "/usr/bin/python3", "-B", str(checklib.ROOT / "tests/check/tools_scratch.py"),
-           "--headers", headers, "--release", release, "--dkms", max(headers.glob("dkms_*.deb")),
+           "--folder", tmp, "--headers", headers, "--release", release, "--dkms", max(headers.glob("dkms_*.deb")),
            "--old-deb", old, "--new-deb", deb, "--old-tree", tmp / "old", "--new-tree", tmp / "new",
            "--version", args.version, "--select", args.select]
     status, out = checklib.run([str(c) for c in cmd], 800)

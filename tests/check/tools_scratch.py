@@ -33,7 +33,7 @@ class Test:
 
     def __init__(self, args, dkms):
         self.args = args
-        self.root = scratch.Root(args.headers, args.release)
+        self.root = scratch.Root(args.folder, args.headers, args.release)
         for number, deb in (("old", args.old_deb), ("new", args.new_deb)):
             shutil.copy(deb, self.root.path(f"/tmp/{number}.deb"))
         for number, tree in (("old", args.old_tree), ("new", args.new_tree)):
@@ -295,7 +295,7 @@ TESTS = ((planted, False), (deb_life, True), (deb_no_dkms, False),
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__)
-    for name in ("headers", "dkms", "old-deb", "new-deb", "old-tree", "new-tree"):
+    for name in ("folder", "headers", "dkms", "old-deb", "new-deb", "old-tree", "new-tree"):
         ap.add_argument(f"--{name}", required=True, type=pathlib.Path)
     ap.add_argument("--release", required=True)
     ap.add_argument("--version", required=True)
