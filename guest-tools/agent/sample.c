@@ -262,6 +262,13 @@ static size_t read_file(const struct sampler *s, enum sample_file file, char *te
 	return n > 0 ? (size_t)n : 0;
 }
 
+int sample_memory(struct sampler *s, struct meminfo *m)
+{
+	char text[4096];
+
+	return sample_meminfo(text, read_file(s, FILE_MEMINFO, text, sizeof(text)), m) ? 0 : -EIO;
+}
+
 int sample_read(struct sampler *s, struct counters *c)
 {
 	char text[16384];

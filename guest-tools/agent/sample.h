@@ -65,6 +65,9 @@ struct sampler {
 /* Opens what there is. Returns 0, or a negative errno when /proc/meminfo cannot be read. */
 int sample_open(struct sampler *s);
 
+/* Reads meminfo alone. Returns as sample_read(). */
+int sample_memory(struct sampler *s, struct meminfo *m);
+
 /* Reads all. Returns 0, or -EIO when meminfo is not what it should be. */
 int sample_read(struct sampler *s, struct counters *c);
 
