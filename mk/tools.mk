@@ -52,6 +52,20 @@ TOOLS_OUT := $(addprefix $(TOOLS)/,tern-agent tern-hint libternhint.so.0 libtern
 
 tools: $(TOOLS_OUT) ## the agent, the hint command and library for Linux guests
 
--include $(patsubst %.o,%.d,$(AGENT_OBJ) $(HINTCMD_OBJ) $(call tools_obj,$(HINT_C)))
+# The forecasts over traces, on the host.
+REPLAY_C := $(sort $(wildcard tests/bench/replay/*.c)) guest-tools/agent/forecast.c \
+	guest-tools/agent/histogram.c guest-tools/agent/profile.c \
+	$(sort $(wildcard guest-tools/agent/predict_*.c)) hv/lib/str.c
+TRACES := $(sort $(wildcard tests/bench/replay/*.trace))
+REPLAY_SEEDS ?= 0
 
-.PHONY: tools
+$(TOOLS)/replay: $(call tools_obj,$(REPLAY_C))
+	@echo "  LD      $@"
+	@$(CC) $(TOOLS_LDFLAGS) $^ -lm -o $@
+
+bench-replay: $(TOOLS)/replay ## forecasts over traces beside Kubernetes VPA: slack, shortfalls, changes (REPLAY_SEEDS=10)
+	@$< --seeds $(REPLAY_SEEDS) $(TRACES)
+
+-include $(patsubst %.o,%.d,$(AGENT_OBJ) $(HINTCMD_OBJ) $(call tools_obj,$(HINT_C) $(REPLAY_C)))
+
+.PHONY: tools bench-replay
