@@ -87,7 +87,8 @@ def check_scratch(part, args, tmp, release):
         linux_image.apt("apt-get", "download", "dkms", cwd=headers)
     cmd = [*(() if os.getuid() == 0 else ("sudo",)), "unshare", "--mount", "--pid", "--fork", "--net",
            "--uts", "/usr/bin/python3", "-B", str(checklib.ROOT / "tests/check/tools_scratch.py"),
-           "--folder", tmp, "--headers", headers, "--release", release, "--dkms", max(headers.glob("dkms_*.deb")),
+           "--folder", tmp, "--headers", headers, "--release", release,
+           "--dkms", max(headers.glob("dkms_*.deb")),
            "--old-deb", old, "--new-deb", deb, "--old-tree", tmp / "old", "--new-tree", tmp / "new",
            "--version", args.version, "--select", args.select]
     status, out = checklib.run([str(c) for c in cmd], 800)
@@ -114,6 +115,8 @@ def main():
     tool(part, "shellcheck", ["shellcheck", *map(str, scripts)])
     tool(part, "lintian", ["lintian", "--fail-on", "error,warning", "--allow-root",
                            f"{args.build}/tern-guest-tools_{args.version}_amd64.deb"])
+    tool(part, "agent.toml", [f"{args.build}/guest-tools/tern-agent", "--check-config", "--config",
+                              str(PACKAGING / "agent.toml")])
     try:
         releases = tern_module.releases()
         for release in releases:
