@@ -40,9 +40,11 @@ include mk/hv.mk
 include mk/guest.mk
 include mk/efi.mk
 include mk/media.mk
+include mk/tools.mk
 include mk/check.mk
+include mk/package.mk
 
-all: $(B)/tern.elf $(B)/ternboot.efi $(B)/tern.iso $(B)/pxe/.done compile_commands.json ## build the hypervisor, the EFI loader, tern.iso and the PXE folder
+all: $(B)/tern.elf $(B)/ternboot.efi $(B)/tern.iso $(B)/pxe/.done tools compile_commands.json ## build the hypervisor, the EFI loader, tern.iso, the PXE folder and the guest tools
 
 setup: ## install the Debian packages that are missing
 	@mk/setup.sh

@@ -13,7 +13,7 @@ HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing -f
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 
 HOST_HEADERS := $(wildcard include/*/*.h hv/*.h hv/*/*.h arch/x86_64/*.h arch/x86_64/*/*.h \
-	drivers/*.h boot/*.h boot/*/*.h tests/fake/*.h)
+	drivers/*.h boot/*.h boot/*/*.h guest-tools/*/*.h tests/fake/*.h)
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 FUZZ_RUNS ?= 80000
@@ -60,7 +60,7 @@ check: $(SETUP) ## all parts below; the last line is the sum
 check-build: $(SETUP) ## gcc and clang, release and debug: no warning
 	@$(CHECK)/build.py --build $(B)
 
-check-layers: $(HV_OBJ) ## who includes whom (docs/architecture.md), from the compiler's .d files
+check-layers: $(HV_OBJ) $(TOOLS_OUT) ## who includes whom (docs/architecture.md), from the compiler's .d files
 	@$(CHECK)/layers.py --build $(B)
 
 check-headers: $(SETUP) ## each header compiles alone, gcc and clang; the ABI as strict C11

@@ -7,6 +7,9 @@
 #include <linux/stddef.h>
 #include <linux/types.h>
 #else
+#ifdef __KERNEL__ /* Linux has them already, and no header of C's */
+#include <linux/types.h>
+#else
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +22,7 @@ typedef int8_t s8;
 typedef int16_t s16;
 typedef int32_t s32;
 typedef int64_t s64;
+#endif
 #endif
 
 #endif

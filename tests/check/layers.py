@@ -29,7 +29,7 @@ RULES = {
     "arch/x86_64/vmx": (r"include/|arch/x86_64/", r"arch/x86_64/svm/", FREESTANDING),
     "arch/x86_64/svm": (r"include/|arch/x86_64/", r"arch/x86_64/vmx/", FREESTANDING),
     "drivers": (r"include/|drivers/", NOT_DRIVERS, FREESTANDING),
-    "guest-tools": (r"include/abi/|guest-tools/", None, HOSTED),
+    "guest-tools": (r"include/abi/|guest-tools/|include/tern/(toml|types|lib)\.h$|hv/lib/", None, HOSTED),
     "mgmt": (r"include/abi/|mgmt/|include/tern/(toml|types|lib)\.h$|hv/lib/", None, HOSTED),
     "tests": (r"", None, HOSTED),
 }
@@ -140,8 +140,9 @@ PLANTS = [
     ("the ABI includes tern", {"include/abi/a.h": c_file("tern/types.h")},
      "include/abi/a.h includes include/tern/types.h"),
     ("the ABI includes libc", {"include/abi/a.h": c_file("string.h")}, "string.h"),
-    ("guest-tools include tern", {"guest-tools/a.c": c_file("tern/types.h")},
-     "guest-tools/a.c includes include/tern/types.h"),
+    ("guest-tools include the parser", {"guest-tools/a.c": c_file("tern/toml.h")}, None),
+    ("guest-tools include tern", {"guest-tools/a.c": c_file("tern/log.h"), "include/tern/log.h": ""},
+     "guest-tools/a.c includes include/tern/log.h"),
     ("a folder without a rule", {"plugins/a.c": ""}, "has no rule"),
     ("a missing header", {"hv/a.c": c_file("tern/no_such.h")}, "no_such.h"),
 ]
@@ -163,7 +164,7 @@ def main():
     ap.add_argument("--build", default="build")
     args = ap.parse_args()
     part = checklib.Part("layers", args.build)
-    objects = [checklib.ROOT / args.build / kind for kind in ("obj", "efi")]
+    objects = [checklib.ROOT / args.build / kind for kind in ("obj", "efi", "guest-tools/obj")]
     # -MMD leaves system headers out, and with them the libc that nobody may include.
     if not any(" /usr/" in d.read_text() for d in objects[0].rglob("*.d")):
         part.add("dependency files", f"none in {args.build}/obj that names system headers (-MD)")

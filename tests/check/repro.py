@@ -15,7 +15,7 @@ import time
 
 import checklib
 
-PRODUCTS = ("tern.elf", "ternboot.efi", "tern.iso")
+PRODUCTS = ("tern.elf", "ternboot.efi", "tern.iso", "guest-tools.iso")
 TIMEOUT = 300
 
 
@@ -39,7 +39,8 @@ def build(where, jobs, umask, **env):
     """None, or what went wrong."""
     (where / "build").mkdir()
     (where / "build/.setup").touch()
-    status, out = checklib.run(["make", f"-j{jobs}", "--no-print-directory", "all"], TIMEOUT,
+    status, out = checklib.run(["make", f"-j{jobs}", "--no-print-directory", "all",
+                                "guest-tools"], TIMEOUT,
                                cwd=where, env=checklib.make_env() | env, umask=umask)
     return f"status {status}\n" + "\n".join(out.splitlines()[-40:]) if status else None
 
