@@ -25,7 +25,7 @@ static const struct predictor *const predictors[PREDICTORS] = {
 };
 /* The cost each begins with: until they have proved themselves, the peaks of the last hours
  * count more than what is quick to forget them. */
-static const double priors[PREDICTORS] = {0.6, 0.6, 0.15, 0.6, 1.0, 0.15, 0.15};
+static const double priors[PREDICTORS] = {0.6, 1.0, 0.15, 0.6, 1.0, 0.15, 0.15};
 
 const struct predictor *forecast_predictor(u32 i)
 {
