@@ -74,6 +74,8 @@ static void steady_use_is_forecast_as_it_is(void **state)
 
 	(void)state;
 	assert_in_range(r.bytes, MiB(500), MiB(500) * 105 / 100);
+	assert_in_range(r.confidence, 400, 600);
+	r = use(MiB(500), 8 * 3600, 10);
 	assert_true(r.confidence > 990);
 	assert_int_equal(r.source, AGENT_BY_HISTORY);
 }
