@@ -57,7 +57,7 @@ REPLAY_C := $(sort $(wildcard tests/bench/replay/*.c)) guest-tools/agent/forecas
 	guest-tools/agent/histogram.c guest-tools/agent/profile.c \
 	$(sort $(wildcard guest-tools/agent/predict_*.c)) hv/lib/str.c
 TRACES := $(sort $(wildcard tests/bench/replay/*.trace))
-REPLAY_SEEDS ?= 0
+REPLAY_SEEDS ?= 10
 
 $(TOOLS)/replay: $(call tools_obj,$(REPLAY_C))
 	@echo "  LD      $@"

@@ -14,7 +14,7 @@
 #define COST_HALF_LIFE_MS (24 * 3600000.0)
 #define COST_SHORTFALL    10000.0 /* samples of slack as large as what is used */
 #define COST_FLOOR        0.03
-#define SUPPORT           0.15
+#define SUPPORT           0.12
 #define HELD_HALF_LIFE_MS 3600000.0
 /* What the node adds to a demand at the least: a prediction that is short by less does no harm. */
 #define MARGIN 0.125
@@ -25,7 +25,7 @@ static const struct predictor *const predictors[PREDICTORS] = {
 };
 /* The cost each begins with: until they have proved themselves, the peaks of the last hours
  * count more than what is quick to forget them. */
-static const double priors[PREDICTORS] = {0.6, 0.6, 0.15, 0.6, 1.0, 0.15, 0.15};
+static const double priors[PREDICTORS] = {0.6, 1.0, 0.15, 0.6, 1.0, 0.15, 0.15};
 
 const struct predictor *forecast_predictor(u32 i)
 {
@@ -106,7 +106,6 @@ static void score(struct forecast *f, const struct observation *o)
 		p->samples++;
 	}
 	f->held = f->held * held + (o->used <= f->last_bytes ? 1 - held : 0);
-	f->held_weight = f->held_weight * held + 1 - held;
 }
 
 static double weight(const struct forecast_part *p)
@@ -169,7 +168,7 @@ struct forecast_result forecast_now(struct forecast *f, const struct observation
 	}
 	if (r.bytes > o->advertised)
 		r.bytes = o->advertised;
-	r.confidence = f->held_weight > 0 ? (u32)(1000 * f->held / f->held_weight) : 0;
+	r.confidence = (u32)(1000 * f->held);
 	f->last_ms = o->now_ms;
 	f->last_bytes = r.bytes;
 	return r;

@@ -23,8 +23,7 @@ struct forecast_part {
 struct forecast {
 	struct forecast_part part[PREDICTORS];
 	u64 last_ms, last_bytes;
-	double held; /* decayed part of samples below the forecast before */
-	double held_weight;
+	double held; /* decayed part of time below the forecast before; little is known at first: 0 */
 	bool begun;
 	struct profile_state profile;
 	struct hint_state hint;

@@ -79,7 +79,8 @@ static u64 level_predict(const void *state, const struct observation *o, u32 hor
 	(void)horizon_ms;
 	if (past < l->peak)
 		past = l->peak;
-	if (!l->records)
+	/* In its first window nothing is common yet. */
+	if (!l->records || l->h.total == 0)
 		return past;
 	common = histogram_percentile(&l->h, 500);
 	return past + (past > common ? past - common : 0) / RECORD_PART;

@@ -158,7 +158,7 @@ bool sample_disks(const char *s, size_t n, struct io_bytes *b)
 
 bool sample_net(const char *s, size_t n, struct io_bytes *b)
 {
-	struct text t = text_of(s, n), line, name;
+	struct text t = text_of(s, n), line, title, name;
 
 	memset(b, 0, sizeof(*b));
 	/* Two lines of titles. */
@@ -171,9 +171,9 @@ bool sample_net(const char *s, size_t n, struct io_bytes *b)
 
 		if (!good)
 			return false;
-		name = (struct text){line.at, colon};
+		title = (struct text){line.at, colon};
 		line.at = colon + 1;
-		if (!text_word(&name, &name))
+		if (!text_word(&title, &name))
 			return false;
 		for (u32 i = 0; i < ARRAY_SIZE(v); i++)
 			good = good && text_number(&line, &v[i]);

@@ -19,7 +19,7 @@ static inline struct text text_of(const char *s, size_t n)
  * cut by the buffer and counts as none. */
 bool text_line(struct text *t, struct text *line);
 
-/* Takes the next word, which ends at blanks or tabs. False when there is none. */
+/* Takes the next word, which ends at blanks or tabs. False when there is none. *word is not *t. */
 bool text_word(struct text *t, struct text *word);
 
 /* Takes the next word, which must be a decimal number of 64 bits. */
