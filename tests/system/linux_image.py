@@ -17,6 +17,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INIT = ROOT / "tests/system/linux_init.sh"
+LOAD = ROOT / "tests/system/load.sh"
 BUSYBOX = pathlib.Path("/bin/busybox")
 CLOUD = "linux-image-cloud-amd64"
 # In the order in which they can be loaded.
@@ -148,34 +149,63 @@ def guest(build, name=CLOUD):
 
 ROOT_HOST = "tern-guest"
 ROOT_MIB = 256  # of the disk; the file ends where the file system has nothing more
+TOOLS_ROOT_MIB = 240
 
 
-def root(build):
+def debian(build, name, mib, include="", hooks=()):
     """A real Debian root file system, ext4 with systemd, as a disk image: made once. Its root has no
-    password. Programs of a test's own are not in it."""
-    made = pathlib.Path(build) / "linux" / "root.img"
+    password."""
+    made = pathlib.Path(build) / "linux" / name
     if made.exists():
         return made
     made.parent.mkdir(parents=True, exist_ok=True)
-    part, tree = made.with_suffix(".part"), made.with_suffix(".tree")
+    part, tree = made.parent / f"{name}.part", made.parent / f"{name}.tree"
     as_root("rm", "-rf", tree)
-    as_root("mmdebstrap", "--variant=minbase", "--include=systemd-sysv,udev",
+    as_root("mmdebstrap", "--variant=minbase", f"--include=systemd-sysv,udev{include}",
             "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
             "--dpkgopt=path-exclude=/usr/share/man/*",
             "--customize-hook=chroot $1 passwd -d root",
             f"--customize-hook=echo {ROOT_HOST} > $1/etc/hostname",
             "--customize-hook=echo '/dev/vda / ext4 rw 0 1' > $1/etc/fstab",
+            *(f"--customize-hook={hook}" for hook in hooks),
             "--customize-hook=rm -rf $1/var/lib/apt/lists/* $1/var/cache/apt/*.bin",
             "bookworm", tree)
     part.unlink(missing_ok=True)
-    as_root("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", tree, part,
-            f"{ROOT_MIB}M")
+    as_root("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", tree, part, f"{mib}M")
     as_root("rm", "-rf", tree)
     as_root("chown", f"{os.getuid()}:{os.getgid()}", part)
     data = part.read_bytes()
     os.truncate(part, -(-len(data.rstrip(b"\0")) // 4096) * 4096)
     part.rename(made)
     return made
+
+
+def root(build):
+    return debian(build, "root.img", ROOT_MIB)
+
+
+# What it takes to build a module, and all that a guest on Tern has no hardware for: the image lies in the
+# memory of a small node.
+DIET = ("rm -rf $1/usr/lib/gcc $1/usr/src/linux-headers-* $1/usr/lib/linux-kbuild-* $1/usr/include "
+        "$1/usr/lib/x86_64-linux-gnu/*.a $1/usr/bin/x86_64-linux-gnu-* $1/usr/share/perl "
+        "$1/usr/lib/x86_64-linux-gnu/perl $1/usr/lib/x86_64-linux-gnu/libbfd* "
+        "$1/usr/lib/x86_64-linux-gnu/lib?san.so* $1/boot/* $1/initrd* $1/vmlinuz* $1/var/cache/* "
+        "$1/var/lib/apt $1/usr/lib/modules/*/kernel $1/usr/share/zoneinfo $1/usr/share/i18n "
+        "$1/usr/lib/locale")
+
+
+def tools_root(build):
+    """The same with the guest tools installed from their package, the module built by DKMS."""
+    package = next(pathlib.Path(build).glob("tern-guest-tools_*_amd64.deb"))
+    made = pathlib.Path(build) / "linux" / "tools-root.img"
+    if made.exists() and made.stat().st_mtime < package.stat().st_mtime:
+        made.unlink()
+    return debian(build, made.name, TOOLS_ROOT_MIB,
+                  ",procps,dkms,linux-image-cloud-amd64,linux-headers-cloud-amd64",
+                  (f"copy-in {package.resolve()} /root",
+                   f"chroot $1 apt-get install -y /root/{package.name}",
+                   "test -n \"$(find $1/lib/modules -name 'tern.ko*')\"", DIET, f"copy-in {LOAD} /root",
+                   "chroot $1 sh -c 'cd /lib/modules && depmod $(ls)'"))
 
 
 def main():

@@ -24,13 +24,15 @@ def files_of(guest, tmp_path):
     vmlinuz, initrd = linux_image.guest(FOLDER, guest.kernel)
     if guest.pvh:
         vmlinuz = linux_image.vmlinux(vmlinuz, tmp_path / "vmlinux")
-    return tuple((re.sub(r"[^\w.-]", "_", pathlib.Path(path).name), path) for path in (vmlinuz, initrd))
+    return (pathlib.Path(vmlinuz).name, vmlinuz), (pathlib.Path(initrd).name, initrd)
 
 
 def disk_of(name, tmp_path):
     """The image behind a disk of that name."""
     if name == "root.img":
         return linux_image.root(FOLDER)
+    if name == "tools-root.img":
+        return linux_image.tools_root(FOLDER)
     (tmp_path / name).write_bytes(linux_rows.DISK)
     return tmp_path / name
 
