@@ -84,6 +84,7 @@ t_net() { # pings all of "peers", and sends the first so many MiB by TCP while i
 		until ping -c 1 -W 2 "$p" > /dev/null; do :; done
 		ping -c 10 -W 10 "$p" | awk -v p="$p" '/transmitted/ { print "GUEST net: ping " p ": " $1 " sent, " $4 " back" }'
 	done
+	sleep 30 # others ping still
 	until dd if=/dev/zero bs=64k count="$((mib * 16))" 2>/dev/null | nc "${peers%% *}" 7000; do sleep 1; done
 	wait
 	cmp -s /tmp/got /tmp/want && say "net: $mib MiB came, the same"

@@ -1,24 +1,28 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A workload in a guest with the guest tools: load.sh TIMES takes 300 MiB, keeps them, frees them;
-# load.sh take keeps them once, as a program that a hint was given for.
-take() {
+# A workload in a guest with the guest tools. "take" is the program that is run: it begins, takes
+# 300 MiB, keeps them, frees them. "all" runs it with a hint, and then three times as a unit of systemd.
+say() { echo "LOAD $1: $(free -k | awk '/^Mem/ { print $2 " KiB, " $4 " free" }')"; }
+
+case $1 in
+take)
+	say "starts"
+	sleep 4
+	tern-agent status | sed -nE 's/^(forecast|profile|granted) /LOAD sees: &/p'
 	dd if=/dev/zero of="/dev/shm/load.$$" bs=1M count=300 2> /dev/null
-	echo "LOAD taken: $(free -k | awk '/^Mem/ { print $2 " " $4 }')"
+	say "taken"
 	sleep 20
 	rm "/dev/shm/load.$$"
-}
-
-told() { echo "LOAD $1: $(free -k | awk '/^Mem/ { print $2 " " $4 }')"; }
-
-if [ "$1" = take ]; then
-	take
-	exit
-fi
-told begins
-for i in $(seq "$1"); do
-	take
-	told freed
+	say "freed"
+	;;
+all)
+	tern-hint --need 300MiB --for 1m -- "$0" take
 	sleep 20
-	told "rests $i"
-done
+	say "rests 0"
+	for i in 1 2 3; do
+		systemd-run -q --wait --pipe --unit=load "$0" take
+		sleep 20
+		say "rests $i"
+	done
+	;;
+esac
