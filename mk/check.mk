@@ -16,7 +16,7 @@ HOST_HEADERS := $(wildcard include/*/*.h hv/*.h hv/*/*.h arch/x86_64/*.h arch/x8
 	drivers/*.h boot/*.h boot/*/*.h guest-tools/*/*.h tests/fake/*.h)
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
-FUZZ_RUNS ?= 80000
+FUZZ_RUNS ?= 40000
 
 NODE := $(sort $(filter-out hv/vm/vm_boot.c,$(wildcard hv/vm/*.c)) $(wildcard hv/dev/*.c hv/net/*.c hv/sched/*.c hv/mem/gmem*.c)) hv/mem/scrub.c hv/lib/elf.c hv/lib/err.c \
 	hv/lib/str.c hv/lib/fmt.c hv/timer.c hv/trace.c hv/lock.c arch/x86_64/npt.c \
