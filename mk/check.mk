@@ -13,7 +13,7 @@ HOST_CFLAGS := -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing -f
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 
 HOST_HEADERS := $(wildcard include/*/*.h hv/*.h hv/*/*.h arch/x86_64/*.h arch/x86_64/*/*.h \
-	drivers/*.h boot/*.h boot/*/*.h tests/fake/*.h)
+	drivers/*.h drivers/*/*.h boot/*.h boot/*/*.h tests/fake/*.h)
 UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 FUZZ_RUNS ?= 80000

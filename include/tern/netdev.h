@@ -21,6 +21,7 @@
 #define NETDEV_FRAGS_MAX  8u
 #define NETDEV_MAC        6u
 #define NETDEV_HEADER     14u /* Ethernet; not in the MTU */
+#define NETDEV_TAG        4u  /* IEEE 802.1Q, one at most; not in the MTU either */
 #define NETDEV_MTU        1500u
 #define NETDEV_POLL_BATCH 64u /* frames received by one netdev_poll(), at most */
 #define NETDEV_HANG_US \
@@ -55,8 +56,8 @@ struct netdev_tx {
 struct netdev_owner {
 	const char *name; /* "fabric", "uplink" */
 	/*
-	 * A frame has come, without its frame check sequence; NETDEV_HEADER <= len <= NETDEV_HEADER + netdev_mtu() + 4
-	 * (a VLAN tag). The buffer is the owner's to write to (to decrypt in place), and only until the call
+	 * A frame has come, without its frame check sequence; NETDEV_HEADER <= len <= NETDEV_HEADER + NETDEV_TAG +
+	 * netdev_mtu(). The buffer is the owner's to write to (to decrypt in place), and only until the call
 	 * returns: what is to stay is copied once, to where it is to be.
 	 */
 	void (*rx)(void *arg, u8 *frame, u32 len);
@@ -79,8 +80,15 @@ void netdev_init(void);
 struct netdev *netdev_get(u32 i);
 /* By PCI address ("00:03.0", "0001:00:03.0") or MAC address ("52:54:00:12:34:51"); NULL: there is none. */
 struct netdev *netdev_find(const char *which);
-/* Whether which is written as netdev_find() wants it. Pure. */
-bool netdev_which_ok(const char *which);
+
+struct netdev_which {
+	bool is_mac;
+	u8 mac[NETDEV_MAC];
+	u16 segment;
+	u8 bus, dev, fn;
+};
+/* Reads what netdev_find() takes (hv/net/netdev_which.c). False: it is neither. Pure. */
+MUST_CHECK bool netdev_which_parse(const char *text, struct netdev_which *out);
 
 /*
  * Resets the NIC and starts it for an owner (copied). -TERN_EBUSY: it has one, -TERN_EINVAL: it cannot have frames

@@ -25,6 +25,9 @@ enum netdev_next {
 	NETDEV_SKIPPED, /* something has come that is no frame; it is counted, and its buffer is the NIC's again */
 };
 
+/* How it interrupts, if the machine lets it: always by one vector. */
+enum netdev_irq { NETDEV_POLLED, NETDEV_MSI, NETDEV_MSIX };
+
 struct netdev_link {
 	bool up, full_duplex;
 	u32 speed; /* Mbit/s; 0: unknown */
@@ -34,9 +37,9 @@ struct netdev_ops {
 	const char *name;
 	/* The name of the model; NULL: it is not for this driver. Pure. */
 	const char *(*match)(const struct pci_device *d);
-	/* (p) Fills mac, mtu_max and can, leaving the NIC as it is. -TERN_ENODEV: it cannot be used; logged. */
+	/* (p) Fills mac, mtu_max, can and irq, leaving the NIC as it is. -TERN_ENODEV: it cannot be used; logged. */
 	int (*probe)(struct netdev *nd);
-	/* (p) Memory and mappings for nd->mtu, in nd->driver. -TERN_ENOMEM. free() undoes it, and the NIC does nothing. */
+	/* (p) The memory of its rings, for nd->mtu. -TERN_ENOMEM. free() undoes it; the NIC does nothing. */
 	int (*alloc)(struct netdev *nd);
 	void (*free)(struct netdev *nd);
 	/* (n, p) Resets the NIC and starts it, its rings empty, interrupts off. -TERN_EIO: it does not start, and does
@@ -60,24 +63,26 @@ struct netdev_ops {
 	void (*link)(struct netdev *nd, struct netdev_link *out);
 	/* (p) Adds what the NIC itself has counted since. NULL: it does not. */
 	void (*collect)(struct netdev *nd);
-	/* Interrupts: off and acknowledged, from its handler, any time after run(); on, (p). NULL both: it has none
-	 * and is polled. What came before they are on raises one. */
+	/* Interrupts: off and acknowledged, from their handler, any time after run(); on, (p): true: something has
+	 * come that would not raise one any more. Not called of one that is polled. */
 	void (*irq_off)(struct netdev *nd);
-	void (*irq_on)(struct netdev *nd);
+	bool (*irq_on)(struct netdev *nd);
 };
 
 struct netdev {
 	const struct netdev_ops *ops; /* (c) */
 	struct pci_device *pci;       /* (c) NULL: not a PCI device */
-	void *driver;                 /* (c) from alloc() to free() */
+	void *driver;                 /* (c) a page for the driver, zeroed before probe() */
 	const char *model;            /* (c) */
 	char name[NETDEV_NAME_MAX];   /* (c) */
 	u8 mac[NETDEV_MAC];           /* (c) */
 	u32 mtu_max, can;             /* (c) */
+	enum netdev_irq irq;          /* (c) */
 	u32 mtu;                      /* (c) while open */
 	u32 waiting;                  /* (n) frames that the NIC has to send */
 	u64 progress;                 /* (n) TSC when it last had sent one, or had none to send */
 	bool open;                    /* (n) */
+	bool dead;                    /* (p) it did not start again; that is tried again */
 	bool reset_wanted;            /* (a) */
 	u32 link_up;                  /* (a) */
 	struct netdev_link link;      /* (p) */
