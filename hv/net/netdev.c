@@ -19,6 +19,7 @@
 #define LOOK_US      10000u   /* between two looks at the link */
 #define COLLECT_US   1000000u /* between two readings of the NIC's own counters */
 #define RETRY_US     1000000u /* between two attempts to start a NIC that did not */
+#define RESET_US     1000000u /* between two resets, whoever wants them */
 
 static u64 later(u64 now, u64 us)
 {
@@ -251,6 +252,7 @@ static void restart(struct netdev *nd)
 		log_info("%s: it has started again", nd->name);
 	nd->dead = rc != 0;
 	nd->look_at = nd->dead ? later(arch_tsc(), RETRY_US) : 0;
+	nd->reset_at = later(arch_tsc(), RESET_US);
 	set_link(nd, &down);
 	give_back(nd, unsent, -TERN_EIO);
 }
@@ -271,6 +273,16 @@ static bool hangs(struct netdev *nd, u64 now)
 			 NETDEV_HANG_US / 1000);
 	}
 	return true;
+}
+
+/* Whether it is to be reset now. One that misbehaves again and again must not keep the CPU busy with that. */
+static bool reset_due(struct netdev *nd, u64 now)
+{
+	if (nd->dead)
+		return now >= nd->look_at;
+	if (now < nd->reset_at)
+		return false;
+	return __atomic_exchange_n(&nd->reset_wanted, false, __ATOMIC_ACQ_REL) || hangs(nd, now);
 }
 
 /* What need not be looked at with every poll. */
@@ -298,8 +310,7 @@ bool netdev_poll(struct netdev *nd)
 	if (!nd->open)
 		return false;
 	netdev_add(nd, NETDEV_POLLS, 1);
-	if (__atomic_exchange_n(&nd->reset_wanted, false, __ATOMIC_ACQ_REL) ||
-	    (nd->dead ? now >= nd->look_at : hangs(nd, now)))
+	if (reset_due(nd, now))
 		restart(nd);
 	if (nd->dead)
 		return false;
@@ -342,7 +353,7 @@ int netdev_open(struct netdev *nd, const struct netdev_owner *owner)
 	nd->link = (struct netdev_link){.up = false};
 	nd->dead = nd->reset_wanted = false;
 	nd->waiting = 0;
-	nd->look_at = nd->collect_at = nd->busy_until = 0;
+	nd->look_at = nd->collect_at = nd->busy_until = nd->reset_at = 0;
 	rc = nd->ops->alloc(nd);
 	if (rc != 0)
 		return rc;

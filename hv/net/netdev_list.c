@@ -12,7 +12,7 @@ static struct netdev pool[NETDEV_MAX]; /* of those that netdev_init() finds */
 static struct netdev *list[NETDEV_MAX];
 static u32 count; /* (c) after boot */
 
-static const struct netdev_ops *const drivers[] = {&e1000_netdev};
+static const struct netdev_ops *const drivers[] = {&e1000_netdev, &virtio_netdev};
 
 static const char *const count_names[] = {
 	[NETDEV_TX_FRAMES] = "tx frames",

@@ -78,20 +78,22 @@ struct netdev {
 	u8 mac[NETDEV_MAC];           /* (c) */
 	u32 mtu_max, can;             /* (c) */
 	enum netdev_irq irq;          /* (c) */
-	u32 mtu;                      /* (c) while open */
-	u32 waiting;                  /* (n) frames that the NIC has to send */
-	u64 progress;                 /* (n) TSC when it last had sent one, or had none to send */
-	bool open;                    /* (n) */
-	bool dead;                    /* (p) it did not start again; that is tried again */
-	bool reset_wanted;            /* (a) */
-	u32 link_up;                  /* (a) */
-	struct netdev_link link;      /* (p) */
-	u64 look_at,
-		collect_at; /* (p) TSC: the link, and the NIC's own counters, are looked at again */
-	u64 busy_until;     /* (p) TSC: polled often until then */
-	struct netdev_owner owner; /* (c) while open */
-	int vector;                /* (c) while open; 0: none */
-	const char *wakes;         /* (c) while open */
+	/* While open: */
+	struct netdev_owner owner; /* (c) */
+	u32 mtu;                   /* (c) */
+	int vector;                /* (c) 0: none */
+	const char *wakes;         /* (c) */
+	bool open;                 /* (n) */
+	u32 waiting;               /* (n) frames that the NIC has to send */
+	u64 progress;              /* (n) TSC when it last had sent one, or had none to send */
+	bool reset_wanted;         /* (a) */
+	bool dead;                 /* (p) it did not start again; that is tried again */
+	u32 link_up;               /* (a) */
+	struct netdev_link link;   /* (p) */
+	u64 look_at;               /* (p) TSC: the link is looked at again */
+	u64 collect_at;            /* (p) TSC: the NIC's own counters are */
+	u64 reset_at;              /* (p) TSC: not reset again before */
+	u64 busy_until;            /* (p) TSC: polled often until then */
 	struct timer timer;        /* of one that is polled */
 	struct spinlock lock;      /* RANK_NETDEV */
 	u64 counts[NETDEV_COUNTS]; /* (a) */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: drivers/net/e1000.c hv/net/netdev.c hv/net/netdev_list.c hv/net/netdev_which.c drivers/pci.c drivers/pci_access.c drivers/pci_msi.c */
+/* links: drivers/net/e1000.c drivers/net/virtio_net.c drivers/net/virtio_host.c hv/net/netdev.c hv/net/netdev_list.c hv/net/netdev_which.c drivers/pci.c drivers/pci_access.c drivers/pci_msi.c */
 /* links: hv/timer.c hv/trace.c hv/lock.c hv/lib/str.c hv/lib/fmt.c hv/lib/err.c tests/fake/fake_nic.c tests/fake/fake_pci.c tests/fake/fake_frames.c tests/fake/fake_host.c */
 /* Intel's NICs through the whole of netdev.c, against a model of their registers and rings. */
 #include <setjmp.h>
