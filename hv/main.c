@@ -25,6 +25,7 @@
 #include <tern/shell.h>
 #include <tern/timer.h>
 #include <tern/trace.h>
+#include <tern/uplink.h>
 #include <tern/virt.h>
 #include <tern/vm.h>
 
@@ -252,6 +253,8 @@ static NORETURN void main_continue(void)
 	pci_init();
 	log_info("pci: %u devices by %s", pci_device_count(), pci_access_name());
 	netdev_init();
+	if (config_get()->uplink_nic[0] != '\0')
+		uplink_start(config_get()->uplink_nic);
 	start_uart_irq();
 	poll_timer.fn = poll_again;
 	poll_timer.name = "console poll";
