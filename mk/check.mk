@@ -46,7 +46,7 @@ define fuzz_rule
 $(B)/fuzz/$(1): tests/fuzz/$(1).c $(call links,tests/fuzz/$(1).c) $(HOST_HEADERS) | $(SETUP)
 	@mkdir -p $$(@D)
 	@echo "  FUZZCC  $$@"
-	@$(FUZZCC) $(HOST_CFLAGS) $(SAN) -fsanitize=fuzzer tests/fuzz/$(1).c $(call links,tests/fuzz/$(1).c) -o $$@
+	@$(FUZZCC) $(HOST_CFLAGS) $(SAN) $(call flags,tests/fuzz/$(1).c) -fsanitize=fuzzer tests/fuzz/$(1).c $(call links,tests/fuzz/$(1).c) -o $$@
 endef
 $(foreach t,$(FUZZ),$(eval $(call fuzz_rule,$(t))))
 

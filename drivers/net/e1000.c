@@ -22,6 +22,7 @@
 #define RESET_US  20000u      /* longest that a reset takes */
 #define MASTER_US 10000u      /* longest that requests are under way */
 #define SETTLE_US 5000u       /* for the EEPROM to be read again (SDM 14.5) */
+#define EEPROM_US 2000u       /* longest that a word of the EEPROM takes */
 #define STEP_US   100u
 #define MAC_GROUP 1u
 #define FCS       4u
@@ -97,11 +98,43 @@ static bool mac_ok(const u8 mac[NETDEV_MAC])
 	return (mac[0] & MAC_GROUP) == 0 && memcmp(mac, zero, NETDEV_MAC) != 0;
 }
 
-/* The NIC has loaded its address from its EEPROM (SDM 13.5.2). Decoding may be off: it is then on for two reads. */
+/* Asks the EEPROM of an 8254x. False: it does not answer. */
+static bool read_eeprom(const struct e1000 *e, u8 mac[NETDEV_MAC])
+{
+	for (u32 i = 0; i < NETDEV_MAC; i += sizeof(u16)) {
+		u32 v = 0;
+
+		reg_write(e, E1000_EERD, E1000_EERD_START | i / 2 << E1000_EERD_ADDR_SHIFT);
+		for (u32 t = 0; t < EEPROM_US && (v & E1000_EERD_DONE) == 0; t += STEP_US) {
+			arch_delay_us(STEP_US);
+			v = reg_read(e, E1000_EERD);
+		}
+		if ((v & E1000_EERD_DONE) == 0 || v == GONE)
+			return false;
+		mac[i] = (u8)(v >> E1000_EERD_DATA_SHIFT);
+		mac[i + 1] = (u8)(v >> (E1000_EERD_DATA_SHIFT + 8));
+	}
+	return true;
+}
+
+/* The NIC has loaded its address from its EEPROM (SDM 13.5.2); Bochs's has not. */
+static bool read_mac(const struct e1000 *e, u8 mac[NETDEV_MAC])
+{
+	u32 low = reg_read(e, E1000_RAL), high = reg_read(e, E1000_RAH);
+
+	if ((high & E1000_RAH_AV) == 0 && !e->model->express)
+		return read_eeprom(e, mac) && mac_ok(mac);
+	memcpy(mac, &low, sizeof(low));
+	memcpy(mac + sizeof(low), &high, NETDEV_MAC - sizeof(low));
+	return mac_ok(mac);
+}
+
+/* Decoding may be off: it is then on for a few reads. */
 static int e1000_probe(struct netdev *nd)
 {
 	struct e1000 *e = nd->driver;
-	u32 command, low, high;
+	u32 command;
+	bool found;
 
 	e->model = model_of(nd->pci);
 	if (nd->pci->bars[E1000_BAR].size < E1000_BAR_SIZE)
@@ -111,12 +144,9 @@ static int e1000_probe(struct netdev *nd)
 		return -TERN_ENODEV;
 	command = pci_read(nd->pci, PCI_COMMAND, sizeof(u16));
 	pci_write(nd->pci, PCI_COMMAND, sizeof(u16), command | PCI_COMMAND_MEMORY);
-	low = reg_read(e, E1000_RAL);
-	high = reg_read(e, E1000_RAH);
+	found = read_mac(e, nd->mac);
 	pci_write(nd->pci, PCI_COMMAND, sizeof(u16), command);
-	memcpy(nd->mac, &low, sizeof(low));
-	memcpy(nd->mac + sizeof(low), &high, NETDEV_MAC - sizeof(low));
-	if (!mac_ok(nd->mac))
+	if (!found)
 		return -TERN_ENODEV;
 	nd->mtu_max = MTU_MAX;
 	nd->can = NETDEV_CAN_CSUM;

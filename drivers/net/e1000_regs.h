@@ -22,6 +22,7 @@
 enum e1000_reg {
 	E1000_CTRL = 0x0,
 	E1000_STATUS = 0x8,
+	E1000_EERD = 0x14,
 	E1000_FCAL = 0x28,
 	E1000_FCAH = 0x2c,
 	E1000_FCT = 0x30,
@@ -92,6 +93,14 @@ enum {
 	E1000_STATUS_SPEED_SHIFT = 6, /* 2 bits: 10, 100, 1000, 1000 Mbit/s */
 	E1000_STATUS_SPEED_MASK = 3,
 	E1000_STATUS_GIO_MASTER = 1u << 19, /* 82574 10.2: requests may be under way */
+};
+
+/* SDM 13.4.4; words 0 to 2 are the address (SDM 5.6.1). */
+enum {
+	E1000_EERD_START = 1u << 0,
+	E1000_EERD_DONE = 1u << 4,
+	E1000_EERD_ADDR_SHIFT = 8,
+	E1000_EERD_DATA_SHIFT = 16,
 };
 
 /* SDM 13.4.17 to 13.4.21 */

@@ -65,8 +65,10 @@ void fake_nic_write(struct fake_nic *n, u32 reg, u32 v)
 static void power_on(struct fake_nic *n)
 {
 	memset(reg_at(n, 0), 0, E1000_BAR_SIZE);
-	memcpy(reg_at(n, E1000_RAL), n->mac, NETDEV_MAC);
-	fake_nic_write(n, E1000_RAH, fake_nic_read(n, E1000_RAH) | E1000_RAH_AV);
+	if (!n->raw) {
+		memcpy(reg_at(n, E1000_RAL), n->mac, NETDEV_MAC);
+		fake_nic_write(n, E1000_RAH, fake_nic_read(n, E1000_RAH) | E1000_RAH_AV);
+	}
 	fake_nic_write(n, E1000_STATUS, E1000_STATUS_FD | E1000_STATUS_LU | 2u << 6);
 	n->gathered = n->partial = 0;
 }
@@ -137,12 +139,24 @@ static void send_one(struct fake_nic *n, struct e1000_tx_desc *d)
 	d->upper |= E1000_TXS_DD;
 }
 
+static void read_eeprom(struct fake_nic *n)
+{
+	u32 v = fake_nic_read(n, E1000_EERD), word = v >> E1000_EERD_ADDR_SHIFT & 0xff;
+
+	if ((v & E1000_EERD_START) == 0 || word > 2)
+		return;
+	fake_nic_write(n, E1000_EERD,
+		       E1000_EERD_DONE | (u32)n->mac[2 * word] << 16 |
+			       (u32)n->mac[2 * word + 1] << 24);
+}
+
 void fake_nic_step(struct fake_nic *n)
 {
 	u32 count, head;
 
 	if (n->gone)
 		return;
+	read_eeprom(n);
 	if ((fake_nic_read(n, E1000_CTRL) & E1000_CTRL_RST) != 0 && !n->stuck) {
 		n->resets++;
 		power_on(n);

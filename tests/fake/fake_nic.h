@@ -19,6 +19,7 @@ struct fake_nic {
 	bool hangs;      /* sends nothing */
 	bool gone;       /* registers read as all ones */
 	bool stuck;      /* a reset never ends */
+	bool raw;        /* a reset does not load the address: it is in the EEPROM alone */
 	u32 resets;      /* that it has seen */
 	u32 sent;        /* frames */
 	u32 bad;         /* descriptors that a NIC would not understand */

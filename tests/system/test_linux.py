@@ -27,6 +27,8 @@ def files_of(guest, tmp_path):
 
 def config(row, files):
     text = '[log]\nlevel = "info"\n'
+    if row.nic:
+        text += '[uplink]\nnic = "52:54:00:87:00:01"\n'
     for guest in row.guests:
         (kernel, _), (initrd, _) = files[guest.name]
         lists = "".join(f"{key} = [{', '.join(chr(34) + v + chr(34) for v in values)}]\n"
@@ -51,6 +53,10 @@ def arguments(row, tmp_path):
         modules["disk.img"].write_bytes(linux_rows.DISK)
     for name, path in modules.items():
         argv += ["--module", f"{name}={path}"]
+    if row.nic:
+        (tmp_path / "served").mkdir()
+        (tmp_path / "served" / "file").write_bytes(linux_rows.SERVED)
+        argv += ["--nic", row.nic, "--serve", tmp_path / "served"]
     for step in row.script:
         argv += ["--shell", step[2:]] if step.startswith("> ") else [f"--expect={step}"]
     return [str(a) for a in argv]

@@ -202,6 +202,30 @@ static void test_unusable(UNUSED void **state)
 	assert_non_null(strstr(fake_log(), "82540EM at 00:03.0 cannot be used: ENODEV"));
 }
 
+/* As in Bochs: the address is in the EEPROM alone. */
+static void test_eeprom(UNUSED void **state)
+{
+	nic.raw = true;
+	fake_nic_write(&nic, E1000_RAL, 0);
+	fake_nic_write(&nic, E1000_RAH, 0);
+	netdev_forget_all();
+	netdev_init();
+	nd = netdev_get(0);
+	assert_non_null(nd);
+	assert_memory_equal(netdev_mac(nd), nic.mac, 6);
+	assert_int_equal(nic.resets, 0);
+	open_nic();
+	assert_memory_equal((char *)phys_to_virt(hpa(nic.base)) + E1000_RAL, nic.mac, 6);
+	netdev_close(nd);
+	/* One that never answers. */
+	fake_nic_write(&nic, E1000_RAH, 0);
+	fake_delayed = NULL;
+	netdev_forget_all();
+	netdev_init();
+	nd = netdev_get(0);
+	assert_null(nd);
+}
+
 static void test_too_many(UNUSED void **state)
 {
 	static struct fake_nic more[NETDEV_MAX + 1];
@@ -698,6 +722,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_found, begin, end),
 		cmocka_unit_test_setup_teardown(test_untouched, begin, end),
 		cmocka_unit_test_setup_teardown(test_unusable, begin, end),
+		cmocka_unit_test_setup_teardown(test_eeprom, begin, end),
 		cmocka_unit_test_setup_teardown(test_too_many, begin, end),
 		cmocka_unit_test_setup_teardown(test_open, begin, end),
 		cmocka_unit_test_setup_teardown(test_open_jumbo, begin, end),
