@@ -175,6 +175,8 @@ def run(args):
     check(args)
     begin = time.monotonic()
     emulator = emulators.choose(args.emulator, args.boot)
+    if args.nic not in (None, "e1000") and emulator.name == "bochs":
+        raise UsageError(f"Bochs has no {args.nic}, only e1000")
     limit = args.timeout or (DEFAULT_TIMEOUT if args.steps else 1e9)
     with Scope() as scope:
         log = open(args.log, "wb") if args.log else None

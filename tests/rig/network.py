@@ -109,7 +109,8 @@ class Network:
         log.close()
 
     def lease(self, folder=None):
-        """Answers DHCP alone, and with `folder` HTTP: for guests behind a node's uplink."""
+        """Answers DHCP alone, and with `folder` HTTP: for guests behind a node's uplink. Broadcast
+        pings are what a node without guests hears."""
         if folder:
             self._serve_http(folder)
         log = open(self.scope.path("dnsmasq.log"), "wb")
@@ -119,6 +120,8 @@ class Network:
              f"--dhcp-leasefile={self.scope.path('leases')}",
              "--dhcp-range=10.87.0.10,10.87.0.200,1h"],
             namespace=self.namespace, stdout=log, stderr=log)
+        self.scope.spawn(["busybox", "ping", "-q", "-i", "1", "10.87.0.255"],
+                         namespace=self.namespace, stdout=log, stderr=log)
         log.close()
 
     def _serve_http(self, folder):

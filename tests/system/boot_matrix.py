@@ -56,6 +56,17 @@ def crash(kind, said, options):
                timeout=2 * BOCHS_SECONDS)
 
 
+def card(emulator, model, name, wakes):
+    """A NIC is found, hears the network, and does so again after a reset."""
+    return Row(f"{emulator}-nic-{model}", ("--emulator", emulator, "--nic", model),
+               ("> nic list", rf"52:54:00:87:00:01 +{name} +uplink, MTU 1500, {wakes}, link up",
+                "> nic stats", r"rx frames +[1-9]", "> nic reset nic0", r"nic0 is reset",
+                r"nic0: link up", "> nic stats", r"rx frames +[1-9]", r"resets +1$", "> irq",
+                r"spurious", "> switch show", r"uplink .* up +uplink"),
+               config='[uplink]\nnic = "52:54:00:87:00:01"\n',
+               timeout=BOCHS_SECONDS if emulator == "bochs" else QEMU_SECONDS)
+
+
 def garbage(lines):
     """The same garbage every time."""
     rnd = random.Random(1)
@@ -115,6 +126,10 @@ SHELL = [
           (*QEMU, "--boot", "grub-efi")),
     crash("stack", "#PF page fault: .* the stack ran into the hole below it", QEMU),
     crash("stack", "#PF page fault: .* the stack ran into the hole below it", BOCHS),
+    card("bochs", "e1000", "82540EM", "polled"),
+    card("qemu-tcg", "e1000", "82540EM", "polled"),
+    card("qemu-tcg", "e1000e", "82574L", "MSI"),
+    card("qemu-tcg", "virtio-net-pci", "virtio-net", "MSI-X"),
     Row("bochs-poweroff", BOCHS, ("> poweroff",), timeout=BOCHS_SECONDS),
     Row("qemu-poweroff", QEMU, ("> poweroff",)),
     Row("qemu-efi-poweroff", (*QEMU, "--boot", "efi"), ("> poweroff",)),
