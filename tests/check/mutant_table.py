@@ -12,6 +12,11 @@ TLB_H = "arch/x86_64/vmx/vmx_tlb.h"
 TIME = "hv/vm/vm_time.c"
 CLOCK = "arch/x86_64/guest/pvclock.c"
 
+NETDEV = "hv/net/netdev.c"
+E1000 = "drivers/net/e1000.c"
+VIRTIO_NIC = "drivers/net/virtio_net.c"
+UPLINK = "hv/net/uplink.c"
+
 FLUSH_THEN_GIVE = """		if (l.flush || l.tables.v != 0)
 			g->flush(g->owner);
 		give_leaves(&l);
@@ -164,4 +169,20 @@ MUTANTS = (
     ("a page of the clock is not odd while it is written", CLOCK, "arch->pv_version | 1;", "arch->pv_version + 2;",
      ("pvclock_test",)),
     ("the clock's rate is rounded down", CLOCK, "mul++;", ";", ("pvclock_test",)),
+    # --- NICs: nothing that they say is believed, and nothing that they hold is lost ---
+    ("a NIC's length is believed", E1000, "len == 0 || len > e->rx_size", "len == 0",
+     ("e1000_test",)),
+    ("a buffer's address is what the NIC says", E1000,
+     ".data = e->own->rx[e->rx_next]", ".data = phys_to_virt(hpa(d->addr % MiB(64)))",
+     ("e1000_test",)),
+    ("a buffer that the NIC never had is taken", VIRTIO_NIC,
+     "head >= RING || !n->rx_posted[head]", "head >= RING", ("virtio_nic_test",)),
+    ("a NIC that hangs is left alone", NETDEV,
+     "__atomic_exchange_n(&nd->reset_wanted, false, __ATOMIC_ACQ_REL) || hangs(nd, now)",
+     "__atomic_exchange_n(&nd->reset_wanted, false, __ATOMIC_ACQ_REL)",
+     ("e1000_test", "virtio_nic_test", "netdev_test")),
+    ("a reset forgets frames that wait", NETDEV, "	give_back(nd, unsent, -TERN_EIO);\n", "",
+     ("e1000_test", "virtio_nic_test")),
+    ("the uplink forgets a packet that the ring has no room for", UPLINK, "			up.waits = p;\n",
+     "", ("uplink_test",)),
 )

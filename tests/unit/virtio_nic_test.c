@@ -258,6 +258,10 @@ static void test_small_and_polled(UNUSED void **state)
 	assert_int_equal(n, 8);
 	netdev_poll(nd);
 	assert_int_equal(received, 8);
+	fake_vnic_use(&vnic, 0, 100, 60); /* a buffer that it never had */
+	netdev_poll(nd);
+	assert_int_equal(received, 8);
+	assert_int_equal(counted(NETDEV_RX_BROKEN), 1);
 	assert_int_equal(send_len(0, 60), 0);
 	assert_int_equal(send_len(1, 60), 0);
 	assert_int_equal(send_len(2, 60), -TERN_EAGAIN);
