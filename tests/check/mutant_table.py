@@ -172,7 +172,7 @@ MUTANTS = (
     # --- NICs: nothing that they say is believed, and nothing that they hold is lost ---
     ("a NIC's length is believed", E1000, "len == 0 || len > e->rx_size", "len == 0",
      ("e1000_test",)),
-    ("a buffer's address is what the NIC says", E1000,
+    ("a NIC says where its buffer is", E1000,
      ".data = e->own->rx[e->rx_next]", ".data = phys_to_virt(hpa(d->addr % MiB(64)))",
      ("e1000_test",)),
     ("a buffer that the NIC never had is taken", VIRTIO_NIC,

@@ -16,6 +16,7 @@
 #include <tern/arch.h>
 #include <tern/console.h>
 #include <tern/err.h>
+#include <tern/frames.h>
 #include <tern/uplink.h>
 #include <tern/vswitch.h>
 #include <tests/fake/fake_frames.h>
@@ -246,6 +247,46 @@ static void test_many(UNUSED void **state)
 	assert_int_equal(uplink_view().stats.out.packets, outside_got);
 }
 
+static void ignore(UNUSED struct netdev_tx *tx, UNUSED int status)
+{
+}
+
+/* The ring is full of others' frames: what was taken from the switch waits for room. */
+static void test_ring_full(UNUSED void **state)
+{
+	static struct netdev_tx txs[FAKE_WIRE_RING - 5];
+	u8 *page = frames_alloc_page();
+
+	start();
+	w->hangs = true;
+	for (u32 i = 0; i < ARRAY_SIZE(txs); i++) {
+		txs[i] = (struct netdev_tx){.done = ignore,
+					    .len = 60,
+					    .frag_count = 1,
+					    .frags = {{virt_to_phys(page), 60}}};
+		assert_int_equal(netdev_send(fake_wire_end(w, 0), &txs[i]), 0);
+	}
+	for (u32 i = 0; i < 20; i++)
+		vswitch_send(guest, packet(OUTSIDE, GUEST, 100));
+	run_us(1000);
+	assert_int_equal(uplink_view().queued, 14); /* five are in the ring, one waits for it */
+	w->hangs = false;
+	run_us(1000);
+	assert_int_equal(outside_got, ARRAY_SIZE(txs) + 20);
+	/* A link that goes down drops the one that waits. */
+	w->hangs = true;
+	for (u32 i = 0; i < ARRAY_SIZE(txs); i++)
+		assert_int_equal(netdev_send(fake_wire_end(w, 0), &txs[i]), 0);
+	for (u32 i = 0; i < 20; i++)
+		vswitch_send(guest, packet(OUTSIDE, GUEST, 100));
+	run_us(1000);
+	w->unplugged = true;
+	run_us(20000);
+	assert_int_equal(uplink_view().stats.drops[VDROP_DOWN], 15);
+	uplink_stop();
+	frames_free_page(page);
+}
+
 static void test_link(UNUSED void **state)
 {
 	start();
@@ -362,6 +403,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_csum, begin, end),
 		cmocka_unit_test_setup_teardown(test_too_long, begin, end),
 		cmocka_unit_test_setup_teardown(test_many, begin, end),
+		cmocka_unit_test_setup_teardown(test_ring_full, begin, end),
 		cmocka_unit_test_setup_teardown(test_link, begin, end),
 		cmocka_unit_test_setup_teardown(test_no_memory, begin, end),
 		cmocka_unit_test_setup_teardown(test_no_nic, begin, end),
