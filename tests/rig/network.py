@@ -120,7 +120,7 @@ class Network:
              f"--dhcp-leasefile={self.scope.path('leases')}",
              "--dhcp-range=10.87.0.10,10.87.0.200,1h"],
             namespace=self.namespace, stdout=log, stderr=log)
-        self.scope.spawn(["busybox", "ping", "-q", "-i", "1", "10.87.0.255"],
+        self.scope.spawn(["busybox", "ping", "-q", "-i", "0.1", "10.87.0.255"],
                          namespace=self.namespace, stdout=log, stderr=log)
         log.close()
 
