@@ -5,6 +5,7 @@
 #include <tern/config.h>
 #include <tern/err.h>
 #include <tern/lib.h>
+#include <tern/netdev.h>
 
 #define COM_BASE_RATE 115200 /* bit/s of a 16550 whose divisor latch holds 1 */
 #define COM_PORT      0x3f8  /* COM1 */
@@ -18,6 +19,9 @@
 #define VM_VCPUS_MAX  64
 #define VM_WEIGHT_MAX 65536
 #define VM_WEIGHT     256
+
+#define NIC_EXPECTED \
+	"a PCI address such as \"00:03.0\" or a MAC address such as \"52:54:00:12:34:51\""
 
 #define KNOWN_MAX 128u /* names of the tables, or of the keys of one */
 
@@ -94,6 +98,24 @@ static bool set_panic(struct config *c, const struct toml_value *v)
 		return false;
 	c->panic_reboot = reboot;
 	return true;
+}
+
+static bool set_nic(const struct toml_value *v, char out[CONFIG_NIC_MAX])
+{
+	struct netdev_which which;
+
+	return netdev_which_parse(v->str, &which) &&
+	       str_copy(out, v->str, CONFIG_NIC_MAX) < CONFIG_NIC_MAX;
+}
+
+static bool set_fabric_nic(struct config *c, const struct toml_value *v)
+{
+	return set_nic(v, c->fabric_nic);
+}
+
+static bool set_uplink_nic(struct config *c, const struct toml_value *v)
+{
+	return set_nic(v, c->uplink_nic);
 }
 
 /* --- [vm.NAME]: the table that the file is in is the last one --- */
@@ -230,6 +252,8 @@ static const struct rule {
 	{"console", "irq", TOML_INT, set_irq, "an integer from 0 (no IRQ) to 15, but not 2"},
 	{"console", "screen", TOML_BOOL, set_screen, "true or false"},
 	{"log", "level", TOML_STRING, set_level, "\"error\", \"warn\", \"info\" or \"debug\""},
+	{"fabric", "nic", TOML_STRING, set_fabric_nic, NIC_EXPECTED},
+	{"uplink", "nic", TOML_STRING, set_uplink_nic, NIC_EXPECTED},
 	{"boot", "modules", TOML_ARRAY, set_nothing, "an array of strings"},
 	{"boot", "cmdline", TOML_STRING, set_nothing, "a string"},
 	{VM_ROWS, "memory", TOML_STRING, set_vm_memory,

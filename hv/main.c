@@ -16,6 +16,7 @@
 #include <tern/lib.h>
 #include <tern/log.h>
 #include <tern/mem.h>
+#include <tern/netdev.h>
 #include <tern/panic.h>
 #include <tern/pci.h>
 #include <tern/pcpu.h>
@@ -24,6 +25,7 @@
 #include <tern/shell.h>
 #include <tern/timer.h>
 #include <tern/trace.h>
+#include <tern/uplink.h>
 #include <tern/virt.h>
 #include <tern/vm.h>
 
@@ -214,7 +216,7 @@ static void sleep(const struct pcpu *pc)
 }
 
 /*
- * The boot CPU's life: keys, guests, idle work, then sleep. The poll timer takes it out of a guest. VMs
+ * The boot CPU's life: NICs, keys, guests, idle work, then sleep. The poll timer takes it out of a guest. VMs
  * that die and memory that waits to be cleaned get a little at every poll, though guests never sleep.
  */
 static NORETURN void run_boot_cpu(void)
@@ -224,7 +226,9 @@ static NORETURN void run_boot_cpu(void)
 	for (;;) {
 		u32 work = __atomic_exchange_n(&pc->work, 0, __ATOMIC_ACQ_REL);
 
-		if (work != 0) {
+		if (work != 0 && netdev_poll_all())
+			__atomic_or_fetch(&pc->work, PCPU_WORK_NET, __ATOMIC_RELAXED);
+		if ((work & PCPU_WORK_POLL) != 0) {
 			vm_idle_work();
 			scrub_some(ZERO_BATCH);
 			vm_poll();
@@ -248,6 +252,9 @@ static NORETURN void main_continue(void)
 	log_info("smp: %u of %u CPUs online", pcpu_online_count(), pcpu_count());
 	pci_init();
 	log_info("pci: %u devices by %s", pci_device_count(), pci_access_name());
+	netdev_init();
+	if (config_get()->uplink_nic[0] != '\0')
+		uplink_start(config_get()->uplink_nic);
 	start_uart_irq();
 	poll_timer.fn = poll_again;
 	poll_timer.name = "console poll";

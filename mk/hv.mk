@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The hypervisor image: tern.elf64 (with symbols) and tern.elf (what loaders load).
 
-HV_C := $(sort $(wildcard hv/*.c hv/*/*.c arch/x86_64/*.c arch/x86_64/*/*.c drivers/*.c boot/*.c))
+HV_C := $(sort $(wildcard hv/*.c hv/*/*.c arch/x86_64/*.c arch/x86_64/*/*.c drivers/*.c drivers/*/*.c boot/*.c))
 HV_S := $(sort $(wildcard boot/*.S arch/x86_64/*.S arch/x86_64/*/*.S))
 HV_OBJ := $(HV_C:%.c=$(B)/obj/%.o) $(HV_S:%.S=$(B)/obj/%.o) $(B)/obj/font.o $(B)/obj/dsdt.o $(B)/obj/version.o
 

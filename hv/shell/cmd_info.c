@@ -74,6 +74,10 @@ int cmd_config(int argc, UNUSED char **argv)
 	console_printf("[console]\nport = 0x%x\nspeed = %u\nirq = %u\nscreen = %s\n", c->com_port,
 		       c->com_speed, c->com_irq, c->screen ? "true" : "false");
 	console_printf("[log]\nlevel = \"%s\"\n", log_level_name(c->log_level));
+	if (c->fabric_nic[0] != '\0')
+		console_printf("[fabric]\nnic = \"%s\"\n", c->fabric_nic);
+	if (c->uplink_nic[0] != '\0')
+		console_printf("[uplink]\nnic = \"%s\"\n", c->uplink_nic);
 	console_printf("# command line: ");
 	console_write(boot_info_get()->cmdline, strlen(boot_info_get()->cmdline));
 	console_printf("\n");

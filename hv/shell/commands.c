@@ -84,6 +84,17 @@ const struct shell_command shell_commands[] = {
 		.run = cmd_mmap,
 	},
 	{
+		.name = "nic",
+		.usage = "nic list | stats [NIC] | reset NIC",
+		.brief = "the machine's network cards: links, counters, resets",
+		.help = "list   name, address, model, who uses it, link\n"
+			"stats  what was sent, received, dropped, and what went wrong\n"
+			"reset  of one in use; frames that wait there are lost, its user goes on\n"
+			"NIC is a name as in the list, a PCI address or a MAC address.\n",
+		.run = cmd_nic,
+		.complete = complete_nic,
+	},
+	{
 		.name = "panic",
 		.usage = "panic assert|fault|stack",
 		.brief = "crash this node, to see that its report reaches you",

@@ -33,6 +33,9 @@ int vm_do_tools(struct vm *vm, int argc, char **argv);
 /* cmd_vm.c */
 shell_fn cmd_vm, cmd_exits, cmd_top;
 shell_complete_fn complete_vm, complete_exits;
+/* cmd_nic.c */
+shell_fn cmd_nic;
+shell_complete_fn complete_nic;
 /* cmd_switch.c */
 shell_fn cmd_switch;
 shell_complete_fn complete_switch;

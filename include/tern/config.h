@@ -15,6 +15,7 @@
 #define CONFIG_VM_CMDLINE_MAX 512u
 #define CONFIG_VM_DISKS       4u
 #define CONFIG_VM_NICS        4u
+#define CONFIG_NIC_MAX        24u
 
 /* [vm.NAME]: a VM that is made at boot. */
 struct config_vm {
@@ -50,6 +51,9 @@ struct config {
 	bool screen;   /* log on VGA text or framebuffer too; default true */
 	/* [log] */
 	enum log_level log_level; /* default info */
+	/* [fabric], [uplink]: the NIC of that role, as netdev_find() takes it; default "": none */
+	char fabric_nic[CONFIG_NIC_MAX];
+	char uplink_nic[CONFIG_NIC_MAX];
 	/* [boot] is read by ternboot.efi: modules, cmdline */
 	/* [vm.NAME], in the order of the file */
 	u32 vm_count;

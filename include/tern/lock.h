@@ -20,6 +20,7 @@ enum lock_rank {
 	RANK_HPT = 30,
 	RANK_SCRUB = 35,
 	RANK_FRAMES = 40,
+	RANK_NETDEV = 45,
 	RANK_PCI = 50,
 	RANK_IRQ = 55,
 	RANK_TIMER = 60,

@@ -47,6 +47,7 @@ _Static_assert(sizeof(struct pcpu) <= PCPU_ARCH_OFFSET, "both share a page");
 
 /* Bits of pcpu.work. */
 #define PCPU_WORK_POLL 1u /* the boot CPU's shell and VMs want a look */
+#define PCPU_WORK_NET  2u /* so does a NIC: netdev_poll_all() */
 
 /* Makes the block this CPU runs on index 0. Boot CPU, first of all. */
 void pcpu_init(void);

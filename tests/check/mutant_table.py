@@ -15,6 +15,11 @@ AGENT = "hv/vm/agent.c"
 GRANT = "hv/vm/agent_grant.c"
 RULE = "hv/mem/gmem_grant.c"
 
+NETDEV = "hv/net/netdev.c"
+E1000 = "drivers/net/e1000.c"
+VIRTIO_NIC = "drivers/net/virtio_net.c"
+UPLINK = "hv/net/uplink.c"
+
 FLUSH_THEN_GIVE = """		if (l.flush || l.tables.v != 0)
 			g->flush(g->owner);
 		give_leaves(&l);
@@ -184,4 +189,20 @@ MUTANTS = (
      "align_down(room->free, PAGE_SIZE)", ("gmem_grant_test", "agent_grant_test")),
     ("a grant falls below what is backed though memory is spare", RULE, "max_u64(wanted, align_up(use->backed, PAGE_2M_SIZE))",
      "wanted", ("gmem_grant_test", "agent_grant_test")),
+    # --- NICs: nothing that they say is believed, and nothing that they hold is lost ---
+    ("a NIC's length is believed", E1000, "len == 0 || len > e->rx_size", "len == 0",
+     ("e1000_test",)),
+    ("a NIC says where its buffer is", E1000,
+     ".data = e->own->rx[e->rx_next]", ".data = phys_to_virt(hpa(d->addr % MiB(64)))",
+     ("e1000_test",)),
+    ("a buffer that the NIC never had is taken", VIRTIO_NIC,
+     "head >= RING || !n->rx_posted[head]", "head >= RING", ("virtio_nic_test",)),
+    ("a NIC that hangs is left alone", NETDEV,
+     "__atomic_exchange_n(&nd->reset_wanted, false, __ATOMIC_ACQ_REL) || hangs(nd, now)",
+     "__atomic_exchange_n(&nd->reset_wanted, false, __ATOMIC_ACQ_REL)",
+     ("e1000_test", "virtio_nic_test", "netdev_test")),
+    ("a reset forgets frames that wait", NETDEV, "	give_back(nd, unsent, -TERN_EIO);\n", "",
+     ("e1000_test", "virtio_nic_test")),
+    ("the uplink forgets a packet that the ring has no room for", UPLINK, "			up.waits = p;\n",
+     "", ("uplink_test",)),
 )

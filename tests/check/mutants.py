@@ -37,9 +37,8 @@ def read_test(root, name, variables):
     text = (root / file).read_text()
 
     def line(word):
-        m = re.search(rf"^/\* {word}: *(.*?) *\*/$", text, re.MULTILINE)
-        text_of = re.sub(r"\$\((\w+)\)", lambda v: variables[v[1]], m[1]) if m else ""
-        return text_of.split()
+        said = " ".join(re.findall(rf"^/\* {word}: *(.*?) *\*/$", text, re.MULTILINE))
+        return re.sub(r"\$\((\w+)\)", lambda v: variables[v[1]], said).split()
     return Test([file, *line("links")], line("flags"), line("libs"))
 
 

@@ -16,6 +16,7 @@ u64 fake_armed[CPUS_MAX];
 u32 fake_kicks, fake_randoms;
 void (*fake_kicked)(u32 cpu);
 void (*fake_relaxed)(void);
+void (*fake_delayed)(void);
 jmp_buf fake_panic_jmp;
 bool fake_panic_armed;
 char fake_panic_text[512];
@@ -43,6 +44,7 @@ void fake_reset(void)
 	fake_kicks = 0;
 	fake_kicked = NULL;
 	fake_relaxed = NULL;
+	fake_delayed = NULL;
 	fake_randoms = UINT32_MAX;
 	random_last = 0;
 	irqs = true;
@@ -107,6 +109,8 @@ u64 arch_tsc_hz(void)
 void arch_delay_us(u64 us)
 {
 	fake_tsc += us * (fake_tsc_hz / 1000000);
+	if (fake_delayed != NULL)
+		fake_delayed();
 }
 
 void arch_relax(void)

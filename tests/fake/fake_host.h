@@ -22,9 +22,10 @@ extern u64 fake_tsc, fake_tsc_step, fake_tsc_hz;
 /* The deadline last given to arch_timer_arm() on each CPU. */
 extern u64 fake_armed[CPUS_MAX];
 extern u32 fake_kicks;
-/* Called by arch_kick(), and by arch_relax(), unless they are NULL. */
+/* Called by arch_kick(), by arch_relax(), and by arch_delay_us(), unless they are NULL. */
 extern void (*fake_kicked)(u32 cpu);
 extern void (*fake_relaxed)(void);
+extern void (*fake_delayed)(void);
 /* How many more numbers arch_random() has: 1, 2, 3, ... UINT32_MAX: it never ends. */
 extern u32 fake_randoms;
 

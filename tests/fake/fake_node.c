@@ -309,3 +309,13 @@ const char *complete_switch(int arg, u32 i)
 {
 	return complete_exits(arg, i);
 }
+
+int cmd_nic(int argc, char **argv)
+{
+	return cmd_vm(argc, argv);
+}
+
+const char *complete_nic(int arg, u32 i)
+{
+	return complete_exits(arg, i);
+}

@@ -89,6 +89,9 @@ def parser():
     p.add_argument("--cmdline", default="", metavar="TEXT", help="Tern's command line")
     p.add_argument("--usb", action="store_true", help="the medium is a USB stick, not a CD")
     p.add_argument("--http", action="store_true", help="ipxe: fetch by HTTP instead of TFTP")
+    p.add_argument("--nic", choices=emulators.NICS,
+                   help="a network card on a bridge of the rig's, 52:54:00:87:00:01, with DHCP")
+    p.add_argument("--serve", metavar="DIR", help="with --nic: these files, by HTTP from 10.87.0.1")
     p.add_argument("--no-serial", dest="serial", action="store_false",
                    help="a machine without a serial port; the console is read from port 0xe9")
     p.add_argument("--qemu-arg", action="append", default=[], metavar="ARG",
@@ -104,6 +107,10 @@ def check(args):
         raise UsageError("--no-serial: nobody can type without a serial port; use --expect only")
     if args.http and args.boot not in emulators.NET_BOOTS:
         raise UsageError("--http goes with --boot ipxe and ipxe-efi")
+    if args.nic and args.boot in emulators.NET_BOOTS:
+        raise UsageError(f"--nic: --boot {args.boot} brings its own card")
+    if args.serve and not args.nic:
+        raise UsageError("--serve goes with --nic")
     if args.usb and args.boot in emulators.NET_BOOTS:
         raise UsageError("--usb goes with --boot grub, grub-efi and efi")
 
@@ -168,15 +175,18 @@ def run(args):
     check(args)
     begin = time.monotonic()
     emulator = emulators.choose(args.emulator, args.boot)
+    if args.nic not in (None, "e1000") and emulator.name == "bochs":
+        raise UsageError(f"Bochs has no {args.nic}, only e1000")
     limit = args.timeout or (DEFAULT_TIMEOUT if args.steps else 1e9)
     with Scope() as scope:
         log = open(args.log, "wb") if args.log else None
         node = Node(scope, emulator, args.boot, args.cpus, args.memory)
         node.serial = args.serial
         node.emulator_args = args.qemu_arg
+        node.nic = args.nic
         node.insert(Medium(args.build, args.kernel, args.config, args.cmdline, args.module,
                            args.module_args), args.usb)
-        connect(scope, node, args.http)
+        connect(scope, node, args.http, args.serve)
         say(f"{emulator.name}, {args.cpus} CPU{'s' * (args.cpus > 1)}, {args.memory} MiB, "
             f"boot {args.boot}")
         console = Console(node.start(), sys.stdout.buffer, sys.stdout.isatty(), log)

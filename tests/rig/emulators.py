@@ -18,6 +18,7 @@ EFI_BOOTS = ("grub-efi", "efi", "ipxe-efi")
 NET_BOOTS = ("ipxe", "ipxe-efi")
 BOOTS = ("grub", "grub-efi", "efi", "ipxe", "ipxe-efi")
 NAMES = ("auto", "bochs", "qemu-tcg", "qemu-kvm")
+NICS = ("e1000", "e1000e", "virtio-net-pci")
 
 
 def nested_kvm():
@@ -82,6 +83,9 @@ class Qemu:
             argv += self.disk(node)
         if node.boot in NET_BOOTS:
             argv += self.nic(node)
+        if node.nic:
+            argv += ["-netdev", f"tap,id=net,ifname={node.tap},script=no,downscript=no",
+                     "-device", f"{node.nic},netdev=net,mac={node.mac},romfile="]
         return argv + node.emulator_args
 
     @staticmethod
@@ -198,8 +202,12 @@ class Bochs:
                       f"ethdev=/dev/net/tun:{node.tap}, bootrom={E1000_ROM}",
                       "boot: network"]
         else:
-            lines += ["pci: enabled=1, chipset=i440fx, slot1=pcivga",
+            lines += ["pci: enabled=1, chipset=i440fx, slot1=pcivga"
+                      + (", slot2=e1000" if node.nic else ""),
                       "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14"]
+            if node.nic:
+                lines.append(f"e1000: card=0, enabled=1, mac={node.mac}, ethmod=tuntap, "
+                             f"ethdev=/dev/net/tun:{node.tap}")
             if node.disk_kind == "cd":
                 lines += [f"ata0-master: type=cdrom, path={node.disk}, status=inserted",
                           "boot: cdrom"]

@@ -108,6 +108,22 @@ class Network:
             namespace=self.namespace, stdout=log, stderr=log)
         log.close()
 
+    def lease(self, folder=None):
+        """Answers DHCP alone, and with `folder` HTTP: for guests behind a node's uplink. Broadcast
+        pings are what a node without guests hears."""
+        if folder:
+            self._serve_http(folder)
+        log = open(self.scope.path("dnsmasq.log"), "wb")
+        self.scope.spawn(
+            ["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--log-dhcp", "--port=0",
+             "--interface=br0", "--bind-interfaces", "--no-ping", "--dhcp-authoritative",
+             f"--dhcp-leasefile={self.scope.path('leases')}",
+             "--dhcp-range=10.87.0.10,10.87.0.200,1h"],
+            namespace=self.namespace, stdout=log, stderr=log)
+        self.scope.spawn(["busybox", "ping", "-q", "-i", "0.1", "10.87.0.255"],
+                         namespace=self.namespace, stdout=log, stderr=log)
+        log.close()
+
     def _serve_http(self, folder):
         handler = functools.partial(QuietHandler, directory=os.path.abspath(folder))
         with self.namespace:

@@ -71,6 +71,7 @@ class Node:
         self.emulator_args = []
         self.namespace = None
         self.tap = None
+        self.nic = None  # a model: a card on the rig's network, beside what it boots from
         self.disk = None
         self.disk_kind = "cd"
         self.pxe = None
@@ -111,8 +112,16 @@ class Node:
         return fd
 
 
-def connect(scope, node, use_http=False):
-    """Gives a node the network its boot path needs, and Bochs a place for ports of its own."""
+def connect(scope, node, use_http=False, serve=None):
+    """Gives a node the network its boot path or its card needs, and Bochs a place for ports of its
+    own."""
+    if node.nic:
+        if not network.have_namespaces():
+            raise UsageError("--nic needs root, for a network namespace and a tap")
+        net = network.Network(scope, network.Namespace(scope))
+        node.attach(net)
+        net.lease(serve)
+        return
     if node.boot not in emulators.NET_BOOTS:
         if node.emulator.name == "bochs" and network.have_namespaces():
             node.namespace = network.Namespace(scope)

@@ -84,6 +84,9 @@ def left_behind(temp):
     (("--cmdline", "${net0/mac}", "--shell", "x"), "--cmdline"),
     (("--cmdline", "a || b", "--shell", "x"), "iPXE"),
     (("--emulator", "bochs", "--qemu-arg=-S", "--shell", "x"), "--qemu-arg"),
+    (("--nic", "e1000", "--boot", "ipxe", "--expect", "x"), "brings its own card"),
+    (("--serve", "/tmp", "--expect", "x"), "--serve goes with --nic"),
+    (("--nic", "e1000e", "--emulator", "bochs", "--expect", "x"), "Bochs has no e1000e"),
 ])
 def test_wrong_usage_is_2(run, args, word):
     done = run(*args)

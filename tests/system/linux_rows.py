@@ -21,6 +21,7 @@ DISK = bytes(hashlib.sha256(i.to_bytes(4, "little")).digest()[k % 32]
              for i in range(2048) for k in range(512))
 DISK_BYTES = 16 * MIB
 ROOT_MIB = linux_image.ROOT_MIB
+SERVED = DISK
 
 
 class Wrong(Exception):
@@ -49,6 +50,7 @@ class Row:
     cpus: int = 1
     memory: int = 1024            # of the node, MiB
     tern: str = ""                # Tern's command line
+    nic: str = ""                 # the node's, as its uplink; SERVED is served behind it
     long: bool = False            # make check-linux alone runs it
     timeout: int = 600
     never: str = NEVER
@@ -88,6 +90,16 @@ def judge_disk(text):
     got = re.search(r"GUEST disk-sum: (\w+)", text)[1]
     if got != want:
         raise Wrong(f"the disk reads as {got}, not as {want}")
+
+
+def judge_uplink(text):
+    want, got = hashlib.md5(SERVED).hexdigest(), re.search(r"GUEST uplink: sum (\w+)", text)[1]
+    if got != want:
+        raise Wrong(f"the file came as {got}, not as {want}")
+    counts = {m[1]: int(m[2]) for m in re.finditer(r"^  ((?:tx|rx) frames) +(\d+)$", text,
+                                                   re.MULTILINE)}
+    if counts.get("tx frames", 0) < 100 or counts.get("rx frames", 0) < 600:
+        raise Wrong(f"the NIC counted {counts}")
 
 
 def judge_main(text):
@@ -201,6 +213,14 @@ ROWS = (
         ("> vm start web", *facts(1, 768), r"GUEST done"), long=True, memory=2048),
     Row("cloud-6.12", (Guest("web", "tern=facts", kernel="linux-image-6.12.*-cloud-amd64"),),
         ("> vm start web", *facts(1, 512), r"GUEST done"), long=True),
+    # A lease, pings and a file from outside, with the guest's own address.
+    Row("uplink", (Guest("web", "tern=uplink peer=10.87.0.1",
+                         nics=("default mac=02:00:00:00:00:07",)),),
+        ("> nic list", r"82540EM +uplink", "> vm start web",
+         r"GUEST uplink: lease 10\.87\.0\.\d+ from 10\.87\.0\.1", r"GUEST uplink: ping 5 5",
+         r"GUEST uplink: sum \w+", r"GUEST done", "> nic list", r"link up, 1000 Mbit/s",
+         "> switch show", r"uplink", "> nic stats", r"rx frames +\d+"),
+        judge_uplink, nic="e1000", long=True, timeout=840),
     # The guest is told all, the node has a quarter of it.
     Row("4-gib-on-1-gib", (Guest("web", "tern=facts", memory="4GiB"),),
         ("> vm start web", *facts(1, 4096), r"GUEST done", "> vm info web", "backed"), long=True),

@@ -43,6 +43,8 @@ def strings(values):
 
 def config(row, files):
     text = '[log]\nlevel = "info"\n'
+    if row.nic:
+        text += '[uplink]\nnic = "52:54:00:87:00:01"\n'
     for guest in row.guests:
         (kernel, _), *initrd = files[guest.name]
         text += (f'\n[vm.{guest.name}]\nkernel = "{kernel}"\nmemory = "{guest.memory}"\n'
@@ -73,6 +75,10 @@ def arguments(row, tmp_path):
         modules[name] = disk_of(name, tmp_path)
     for name, path in modules.items():
         argv += ["--module", f"{name}={path}"]
+    if row.nic:
+        (tmp_path / "served").mkdir()
+        (tmp_path / "served" / "file").write_bytes(linux_rows.SERVED)
+        argv += ["--nic", row.nic, "--serve", tmp_path / "served"]
     for step in row.script:
         argv += step_words(step)
     return [str(a) for a in argv]

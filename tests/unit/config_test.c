@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: hv/config.c hv/log_level.c hv/lib/toml.c hv/lib/str.c hv/lib/fmt.c tests/fake/fake_host.c */
+/* links: hv/config.c hv/net/netdev_which.c hv/log_level.c hv/lib/toml.c hv/lib/str.c hv/lib/fmt.c tests/fake/fake_host.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -77,6 +77,8 @@ static void assert_defaults(const struct config *c)
 	assert_int_equal(c->com_irq, 4);
 	assert_true(c->screen);
 	assert_int_equal(c->log_level, LOG_INFO);
+	assert_string_equal(c->fabric_nic, "");
+	assert_string_equal(c->uplink_nic, "");
 }
 
 static struct config read_good(const char *text)
@@ -218,16 +220,34 @@ static void test_types(UNUSED void **state)
 		 "boot.cmdline: expected a string, found an array");
 }
 
+static void test_nics(UNUSED void **state)
+{
+	struct config c = read_good("[fabric]\nnic = \"00:03.0\"\n[uplink]\n"
+				    "nic = '52:54:00:12:34:51'\n");
+
+	assert_string_equal(c.fabric_nic, "00:03.0");
+	assert_string_equal(c.uplink_nic, "52:54:00:12:34:51");
+	assert_string_equal(read_good("[uplink]\nnic = '0001:00:1f.7'").uplink_nic, "0001:00:1f.7");
+	read_bad("[uplink]\nnic = 'eth0'", 2, 7,
+		 "uplink.nic: expected a PCI address such as \"00:03.0\" or a MAC address such as "
+		 "\"52:54:00:12:34:51\"");
+	read_bad("[fabric]\nnic = ''", 2, 7,
+		 "fabric.nic: expected a PCI address such as \"00:03.0\" or a MAC address such as "
+		 "\"52:54:00:12:34:51\"");
+	read_bad("[fabric]\nNIC = '00:03.0'", 2, 1, "unknown key NIC in [fabric]; known are nic");
+}
+
 static void test_unknown(UNUSED void **state)
 {
 	struct toml_error err = {0};
 	struct config c;
 
-	read_bad("[vms.web]\nvcpus = 2", 1, 2,
-		 "unknown table [vms.web]; known are [node], [console], [log], [boot], [vm.NAME]");
+	read_bad(
+		"[vms.web]\nvcpus = 2", 1, 2,
+		"unknown table [vms.web]; known are [node], [console], [log], [fabric], [uplink], [boot], [vm.NAME]");
 	read_bad(
 		"[console.x]", 1, 2,
-		"unknown table [console.x]; known are [node], [console], [log], [boot], [vm.NAME]");
+		"unknown table [console.x]; known are [node], [console], [log], [fabric], [uplink], [boot], [vm.NAME]");
 	read_bad("[console]\n  baud = 9600", 2, 3,
 		 "unknown key baud in [console]; known are port, speed, irq, screen");
 	read_bad("[log]\nLevel = 'info'", 2, 1, "unknown key Level in [log]; known are level");
@@ -237,7 +257,7 @@ static void test_unknown(UNUSED void **state)
 	assert_int_equal(err.col, 2);
 	assert_string_equal(
 		err.text,
-		"name stands in no table; known tables are [node], [console], [log], [boot], [vm.NAME]");
+		"name stands in no table; known tables are [node], [console], [log], [fabric], [uplink], [boot], [vm.NAME]");
 }
 
 /* The longest names leave room for the rest of the message. */
@@ -248,7 +268,7 @@ static void test_unknown_long(UNUSED void **state)
 	snprintf(text, sizeof(text), "[%0126d]", 0);
 	read_bad(text, 1, 2,
 		 "unknown table [0000000000000000000000000000000000000000]; known are [node], "
-		 "[console], [log], [boot], [vm.NAME]");
+		 "[console], [log], [fabric], [uplink], [boot], [vm.NAME]");
 	snprintf(text, sizeof(text), "[console]\n%0110d = 1", 0);
 	read_bad(text, 2, 1,
 		 "unknown key 0000000000000000000000000000000000000000 in [console]; known are "
@@ -515,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_cmdline_bad),  cmocka_unit_test(test_init_none),
 		cmocka_unit_test(test_init_good),    cmocka_unit_test(test_init_cmdline),
 		cmocka_unit_test(test_init_bad),     cmocka_unit_test(test_init_unreadable),
+		cmocka_unit_test(test_nics),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

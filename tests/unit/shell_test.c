@@ -127,7 +127,7 @@ static void test_table_and_help(void **state)
 	char keys[64];
 
 	(void)state;
-	assert_int_equal(shell_command_count, 21);
+	assert_int_equal(shell_command_count, 22);
 	type("help\r");
 	for (u32 i = 0; i < shell_command_count; i++) {
 		const struct shell_command *c = &shell_commands[i];
