@@ -18,7 +18,7 @@ UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 FUZZ_RUNS ?= 80000
 
-NODE := $(sort $(filter-out hv/vm/vm_boot.c,$(wildcard hv/vm/*.c)) $(wildcard hv/dev/*.c hv/net/*.c hv/sched/*.c hv/mem/gmem*.c)) hv/mem/scrub.c hv/lib/elf.c hv/lib/err.c \
+NODE := $(sort $(filter-out hv/vm/vm_boot.c,$(wildcard hv/vm/*.c)) $(filter-out hv/net/fabric%.c hv/net/ip%.c,$(wildcard hv/dev/*.c hv/net/*.c hv/sched/*.c hv/mem/gmem*.c))) hv/mem/scrub.c hv/lib/elf.c hv/lib/err.c \
 	hv/lib/str.c hv/lib/fmt.c hv/timer.c hv/trace.c hv/lock.c arch/x86_64/npt.c \
 	arch/x86_64/vmx/ept.c $(B)/obj/dsdt.c \
 	tests/fake/fake_virt.c tests/fake/fake_frames.c tests/fake/fake_host.c
@@ -46,7 +46,8 @@ define fuzz_rule
 $(B)/fuzz/$(1): tests/fuzz/$(1).c $(call links,tests/fuzz/$(1).c) $(HOST_HEADERS) | $(SETUP)
 	@mkdir -p $$(@D)
 	@echo "  FUZZCC  $$@"
-	@$(FUZZCC) $(HOST_CFLAGS) $(SAN) -fsanitize=fuzzer tests/fuzz/$(1).c $(call links,tests/fuzz/$(1).c) -o $$@
+	@$(FUZZCC) $(HOST_CFLAGS) $(SAN) -fsanitize=fuzzer tests/fuzz/$(1).c $(call links,tests/fuzz/$(1).c) \
+		$(call libs,tests/fuzz/$(1).c) -o $$@
 endef
 $(foreach t,$(FUZZ),$(eval $(call fuzz_rule,$(t))))
 
