@@ -5,7 +5,7 @@
 #define REKEY_PACKETS 0x400000u
 #define MACS_A_SECOND 2000u
 #define RETRY_US      (250 * FABRIC_MS)
-#define RETRY_SHIFT   3u
+#define RETRY_SHIFT   2u
 #define CONNECT_US    (20 * FABRIC_SECOND)
 #define HALF_US       (10 * FABRIC_SECOND)
 #define DEAD_US       (60 * FABRIC_SECOND)
@@ -37,11 +37,11 @@ static void start_channels(struct fabric_session *s)
 		u32 slots = i == FABRIC_PAGE ? FABRIC_PAGES : FABRIC_BLOCKS;
 
 		s->out[i].mask = s->in[i].mask = slots - 1;
-		s->out[i].allowed =
-			slots; /* until the peer says more: what docs/fabric.md promises */
 		s->out[i].head = FABRIC_NOBODY;
 		s->in[i].allowed = UINT64_MAX;
 	}
+	/* Pages wait for the peer's first ACK: its user may want fewer than the window. */
+	s->out[FABRIC_CONTROL].allowed = FABRIC_BLOCKS;
 	for (u32 i = 0; i < FABRIC_BLOCKS; i++)
 		s->out_blocks[i].data = s->out_data[i];
 }
@@ -144,6 +144,8 @@ static void open_session(struct fabric_session *s, u64 now)
 {
 	s->state = SESSION_OPEN;
 	s->heard = now;
+	s->ping =
+		true; /* it tells the responder that we have the key, and each how much the other takes */
 	fabric_tx_start(s, now);
 	s->f->ops.up(s->f->ops.ctx, s);
 }
@@ -276,7 +278,6 @@ static void response_input(struct fabric *f, u64 now, const struct fabric_peer *
 		f->counts[FABRIC_RX_BAD_MAC]++;
 		return;
 	}
-	s->ping = true; /* it tells the responder that we have the key */
 	open_session(s, now);
 }
 

@@ -200,7 +200,8 @@ void fabric_tx_pace(struct fabric_session *s);
 /* Sends what may be sent; returns when more may. */
 u64 fabric_tx_run(struct fabric_session *s, u64 now);
 void fabric_tx_close(struct fabric_session *s, u64 now);
-bool fabric_tx_waiting(const struct fabric_session *s);
+/* Whether something to send waits only for the peer's window. */
+bool fabric_tx_blocked(const struct fabric_session *s);
 
 /* --- hv/net/fabric_rx.c --- */
 /* A DATA packet for this session, of a good form. True: it opened. */

@@ -58,7 +58,7 @@ static u64 probe_at(const struct fabric_session *s)
 	u64 base = probe_time(s);
 
 	if (s->flying == 0)
-		return fabric_tx_waiting(s) ? s->last_asked + max_u64(base, WAIT_US) : UINT64_MAX;
+		return fabric_tx_blocked(s) ? s->last_asked + max_u64(base, WAIT_US) : UINT64_MAX;
 	return s->last_asked +
 	       min_u64(base << min_u64(s->probe_count, PROBE_SHIFT), max_u64(base, PROBE_MAX_US));
 }
@@ -275,11 +275,14 @@ bool fabric_loss_ack(struct fabric_session *s, u64 now, const struct wire_frame 
 /* Nothing was heard for long: what flies longest goes again, or a PING. */
 static void probe(struct fabric_session *s)
 {
-	s->probe_count++;
 	s->stats.probes++;
+	if (s->flying == 0) {
+		s->ping = true;
+		return;
+	}
+	s->probe_count++;
 	s->extra = 1;
-	if (s->flying > 0)
-		pieces_again(s, &s->sent[s->oldest % FABRIC_SENT]);
+	pieces_again(s, &s->sent[s->oldest % FABRIC_SENT]);
 	if (s->probe_count == MTU_PROBES && s->mtu.now > FABRIC_MTU_BASE) {
 		fabric_mtu_fall(&s->mtu);
 		new_mtu(s);
@@ -290,8 +293,8 @@ u64 fabric_loss_run(struct fabric_session *s, u64 now)
 {
 	if (now >= s->loss_at)
 		find_lost(s, now);
-	if (now >= probe_at(s) && s->extra == 0)
+	/* What probe() asks for is sent by fabric_tx_run(), which is called after this. */
+	if (s->extra == 0 && !s->ping && now >= probe_at(s))
 		probe(s);
-	/* The probe is sent by fabric_tx_run(), which is called after this. */
-	return min_u64(s->loss_at, s->extra > 0 ? UINT64_MAX : probe_at(s));
+	return min_u64(s->loss_at, s->extra > 0 || s->ping ? UINT64_MAX : probe_at(s));
 }

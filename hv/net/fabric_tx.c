@@ -55,10 +55,16 @@ static struct fabric_out *next_out(struct fabric_out_channel *c)
 	return NULL;
 }
 
-bool fabric_tx_waiting(const struct fabric_session *s)
+bool fabric_tx_blocked(const struct fabric_session *s)
 {
-	return s->out[FABRIC_CONTROL].head != FABRIC_NOBODY ||
-	       s->out[FABRIC_PAGE].head != FABRIC_NOBODY;
+	for (u32 i = 0; i < FABRIC_CHANNELS; i++) {
+		const struct fabric_out_channel *c = &s->out[i];
+
+		if (c->head != FABRIC_NOBODY && c->slots[c->head].todo != 0 &&
+		    c->slots[c->head].number >= c->allowed)
+			return true;
+	}
+	return false;
 }
 
 /* One piece of o into room bytes; returns how many it took, 0: none fits. */

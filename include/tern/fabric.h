@@ -128,7 +128,8 @@ MUST_CHECK int fabric_send_message(struct fabric_session *s, const void *data, u
  */
 MUST_CHECK int fabric_send_page(struct fabric_session *s, u64 tag, const void *data, u32 len,
 				void *cookie);
-/* The peer may send so many pages in the session's whole life; UINT64_MAX at first: no limit but the window. */
+/* The peer may send so many pages in the session's whole life. UINT64_MAX at first: no limit but the window; made less in
+ * ops.up, later only more. */
 void fabric_allow_pages(struct fabric_session *s, u64 total);
 /* ops.message would take a message again. Not from ops.message. */
 void fabric_resume(struct fabric_session *s);

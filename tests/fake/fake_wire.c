@@ -179,7 +179,7 @@ static void node_send(void *ctx, u64 now, const struct fabric_peer *to, u8 *payl
 	struct fake_node *n = ctx;
 
 	ASSERT(now == n->wire->now && payload == n->buffer && len + 28 <= n->f.link_mtu);
-	if (n->tap != NULL) {
+	if (n->tap != NULL && len <= sizeof(n->tap->data)) {
 		struct fake_tap *t = &n->tap[n->tapped++ % FAKE_TAP];
 
 		t->len = len;
@@ -231,6 +231,8 @@ static void node_up(void *ctx, struct fabric_session *s)
 
 	n->session = s;
 	n->ups++;
+	if (n->allow != 0)
+		fabric_allow_pages(s, n->allow);
 }
 
 static void node_down(void *ctx, struct fabric_session *s, enum fabric_why why)

@@ -53,6 +53,7 @@ struct fake_node {
 	bool refuse, no_memory, no_buffer, hold_messages, no_place;
 	/* What the user does: sends pages [sent_next, sent_end) with these tags, as many at once as it may. */
 	u64 sent_next, sent_end;
+	u64 allow;    /* pages that it takes, unless 0 */
 	u32 page_len; /* 0: 4096; else each has 1 to page_len bytes */
 	/* What came of it. */
 	u32 ups, downs, accepts;
@@ -71,7 +72,7 @@ struct fake_node {
 #define FAKE_TAP 4096u
 struct fake_tap {
 	u32 len;
-	u8 data[9216];
+	u8 data[1500];
 };
 
 void fake_node_init(struct fake_node *n, struct fake_wire *w, u32 addr, const char *key,
@@ -79,7 +80,7 @@ void fake_node_init(struct fake_node *n, struct fake_wire *w, u32 addr, const ch
 void fake_node_join(struct fake_node *a, struct fake_link *from_a, struct fake_node *b,
 		    struct fake_link *from_b);
 void fake_node_free(struct fake_node *n);
-/* Keeps what it sends. */
+/* Keeps what it sends, but for jumbo packets. */
 void fake_node_tap(struct fake_node *n);
 /* Room for tags [0, max) of pages that come. */
 void fake_node_expect(struct fake_node *n, u64 max);
