@@ -118,3 +118,20 @@ check-long: guests $(B)/tern.iso ## bare guests, the long rows too: a million op
 	@TERN_LONG=1 TERN_BUILD=$(B) $(PYTHON) -m pytest -q -n 2 tests/system/test_guests.py
 
 .PHONY: check-linux check-long check-unit check-mutants check-fuzz check-repro check-rig check-boot
+
+# The fabric as the hypervisor has it (but for the code model), driven on the host.
+FABRIC_C := $(sort $(wildcard hv/net/fabric*.c)) arch/x86_64/ghash.c hv/lib/mem.c
+FABRIC_BENCH_C := tests/bench/fabric_bench.c tests/bench/tcp_flow.c tests/fake/fake_fpu.c tests/fake/fake_wire.c \
+	tests/fake/fake_host.c
+FABRIC_CFLAGS := $(filter-out -mcmodel=kernel -mstack-protector-guard%,$(HV_CFLAGS))
+
+$(B)/bench/obj/%.o: %.c $(HOST_HEADERS) | $(SETUP)
+	@mkdir -p $(@D)
+	@$(HOSTCC) $(FABRIC_CFLAGS) $(CFLAGS_$(basename $<)) $(HV_INC) -c $< -o $@
+$(B)/bench/fabric_bench: $(FABRIC_C:%.c=$(B)/bench/obj/%.o) $(FABRIC_BENCH_C) $(HOST_HEADERS)
+	@$(HOSTCC) -std=gnu11 -O2 -g -no-pie -fno-pie -Iinclude -I. -DTERN_DEBUG=0 $(filter %.c %.o,$^) -l:libbearssl.a -lm -o $@
+
+bench-fabric: $(B)/bench/fabric_bench ## instructions a page of the fabric, goodput and share beside TCP on a simulated link
+	@$(PYTHON) tests/bench/fabric_bench.py --program $< --out build/bench.json
+
+.PHONY: bench-fabric

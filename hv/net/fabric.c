@@ -76,6 +76,7 @@ static struct fabric_session *new_session(struct fabric *f, u64 now, const struc
 	fabric_loss_start(s, FIRST_RTT_US);
 	fabric_tx_start(s, now);
 	f->sessions[i] = s;
+	f->used |= 1ull << i;
 	f->session_count++;
 	return s;
 }
@@ -106,6 +107,7 @@ static void end_session(struct fabric_session *s, enum fabric_why why)
 	if (s->initiator || s->state == SESSION_OPEN)
 		f->ops.down(f->ops.ctx, s, why);
 	f->sessions[s->id % FABRIC_SESSIONS] = NULL;
+	f->used &= ~(1ull << s->id % FABRIC_SESSIONS);
 	f->session_count--;
 	fabric_crypto_wipe(s, sizeof(*s));
 	f->ops.free(f->ops.ctx, s, sizeof(*s));
@@ -365,10 +367,8 @@ u64 fabric_poll(struct fabric *f, u64 now)
 {
 	u64 next = UINT64_MAX;
 
-	for (u32 i = 0; i < FABRIC_SESSIONS; i++) {
-		if (f->sessions[i] != NULL)
-			next = min_u64(next, poll_session(f->sessions[i], now));
-	}
+	for (u64 left = f->used; left != 0; left &= left - 1)
+		next = min_u64(next, poll_session(f->sessions[__builtin_ctzll(left)], now));
 	return next;
 }
 

@@ -140,20 +140,26 @@ static void nonce(const struct fabric_aead *k, u64 number, u8 out[FABRIC_IV])
 {
 	u64 low;
 
-	memcpy(out, k->iv, FABRIC_IV);
-	memcpy(&low, out + FABRIC_IV - sizeof(low), sizeof(low));
+	__builtin_memcpy(out, k->iv, FABRIC_IV);
+	__builtin_memcpy(&low, out + FABRIC_IV - sizeof(low), sizeof(low));
 	low ^= number;
-	memcpy(out + FABRIC_IV - sizeof(low), &low, sizeof(low));
+	__builtin_memcpy(out + FABRIC_IV - sizeof(low), &low, sizeof(low));
 }
 
 /* The hash of header and text, which lie side by side: the header is one whole block. */
 static void gcm_hash(const struct fabric_aead *k, const u8 *packet, size_t len, u8 y[GHASH_BLOCK])
 {
-	u64 lengths[2] = {__builtin_bswap64(FABRIC_HEADER * 8), __builtin_bswap64(len * 8)};
+	/* The last block that is not whole, filled up, and the lengths go together. */
+	u64 end[4] = {0, 0, __builtin_bswap64(FABRIC_HEADER * 8), __builtin_bswap64(len * 8)};
+	size_t rest = len % GHASH_BLOCK, whole = FABRIC_HEADER + len - rest;
 
 	memset(y, 0, GHASH_BLOCK);
-	ghash_run(&k->ghash, y, packet, FABRIC_HEADER + len);
-	ghash_run(&k->ghash, y, (const u8 *)lengths, sizeof(lengths));
+	ghash_run(&k->ghash, y, packet, whole);
+	memcpy(end, packet + whole, rest);
+	if (rest != 0)
+		ghash_run(&k->ghash, y, (const u8 *)end, sizeof(end));
+	else
+		ghash_run(&k->ghash, y, (const u8 *)(end + 2), GHASH_BLOCK);
 }
 
 /* The blocks for tag and text follow each other: one run makes both, the tag's where the header is. */
@@ -161,15 +167,17 @@ static void gcm_seal(const struct fabric_aead *k, const u8 iv[FABRIC_IV], u8 *pa
 {
 	u64 header[2], mask[2], y[2];
 
-	memcpy(header, packet, FABRIC_HEADER);
-	memset(packet, 0, FABRIC_HEADER);
+	static const u64 zeros[2];
+
+	__builtin_memcpy(header, packet, FABRIC_HEADER);
+	__builtin_memcpy(packet, zeros, FABRIC_HEADER);
 	br_aes_x86ni_ctr_run(aes_in(k), iv, GCM_TAG_BLOCK, packet, FABRIC_HEADER + len);
-	memcpy(mask, packet, FABRIC_HEADER);
-	memcpy(packet, header, FABRIC_HEADER);
+	__builtin_memcpy(mask, packet, FABRIC_HEADER);
+	__builtin_memcpy(packet, header, FABRIC_HEADER);
 	gcm_hash(k, packet, len, (u8 *)y);
 	y[0] ^= mask[0];
 	y[1] ^= mask[1];
-	memcpy(packet + FABRIC_HEADER + len, y, FABRIC_MAC);
+	__builtin_memcpy(packet + FABRIC_HEADER + len, y, FABRIC_MAC);
 }
 
 static bool gcm_open(const struct fabric_aead *k, const u8 iv[FABRIC_IV], u8 *packet, size_t len)

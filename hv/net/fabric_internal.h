@@ -23,6 +23,7 @@
 _Static_assert(FABRIC_KEY_BYTES == FABRIC_KEY && DATA_HEADER == FABRIC_HEADER &&
 		       DATA_TAG == FABRIC_MAC,
 	       "docs/fabric.md");
+_Static_assert(FABRIC_SESSIONS == 64, "a bit each in a u64");
 _Static_assert(FABRIC_PAGE_MAX / WIRE_UNIT == 64, "the units of a page are the bits of a u64");
 
 enum fabric_channel { FABRIC_CONTROL, FABRIC_PAGE, FABRIC_CHANNELS };

@@ -13,7 +13,8 @@
 #define PROBE_SHIFT    16u
 #define REORDER_MIN_US 200u
 #define REORDER_MAX    16u  /* quarters of a round trip */
-#define REORDER_KEEP   16u  /* recoveries without a wrong loss, then the smallest window again */
+#define REORDER_KEEP   16u  /* recoveries without reordering, then none is expected */
+#define DUP_THRESHOLD  3u   /* packets */
 #define BACK           512u /* packets below the oldest that may turn out not lost */
 #define MTU_PROBES     3u
 
@@ -23,7 +24,6 @@ void fabric_loss_start(struct fabric_session *s, u64 rtt)
 	s->rttvar = s->srtt / 2;
 	s->min_rtt = UINT64_MAX;
 	s->loss_at = UINT64_MAX;
-	s->reorder = 1;
 }
 
 /* RFC 6298 section 2, with the peer's delay taken off as RFC 9002 section 5.3 does. */
@@ -67,7 +67,7 @@ static u64 reorder_window(const struct fabric_session *s)
 {
 	u64 rtt = s->min_rtt == UINT64_MAX ? s->srtt : s->min_rtt;
 
-	return max_u64(min_u64(rtt * s->reorder / 4, s->srtt), REORDER_MIN_US);
+	return max_u64(min_u64(rtt * max_u64(s->reorder, 1) / 4, s->srtt), REORDER_MIN_US);
 }
 
 static struct fabric_out *out_of(struct fabric_session *s, const struct fabric_piece *piece)
@@ -153,8 +153,8 @@ static void packet_lost(struct fabric_session *s, u64 now, struct fabric_sent *s
 		return;
 	s->recovery = now + 1;
 	fabric_cubic_lost(&s->cubic);
-	if (s->reorder > 1 && --s->reorder_left == 0)
-		s->reorder = 1;
+	if (s->reorder > 0 && --s->reorder_left == 0)
+		s->reorder = 0;
 }
 
 /* RACK: what was sent before something that arrived, and is overdue. */
@@ -168,7 +168,9 @@ static void find_lost(struct fabric_session *s, u64 now)
 
 		if (sent->state != SENT_FLYING)
 			continue;
-		if (sent->time + patience > now) {
+		/* RFC 8985 section 6.2: who waits where nothing is reordered shrinks later than TCP does, and takes its part. */
+		if (sent->time + patience > now &&
+		    (s->reorder > 0 || n + DUP_THRESHOLD >= s->largest)) {
 			s->loss_at = sent->time + patience;
 			break;
 		}
@@ -209,7 +211,6 @@ static u32 packet_acked(struct fabric_session *s, u64 now, struct fabric_sent *s
 	}
 	s->stats.spurious++;
 	s->reorder = (u32)min_u64(s->reorder + 1, REORDER_MAX);
-	s->reorder_left = REORDER_KEEP;
 	return 0;
 }
 
@@ -227,6 +228,10 @@ static bool range_acked(struct fabric_session *s, u64 now, u64 low, u64 high, u6
 		if (!some && *newest == 0)
 			*newest = n;
 		some = true;
+		if (n < s->largest) { /* something sent later was here before it */
+			s->reorder = (u32)max_u64(s->reorder, 1);
+			s->reorder_left = REORDER_KEEP;
+		}
 		*bytes += packet_acked(s, now, sent);
 	}
 	return some;

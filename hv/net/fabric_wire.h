@@ -77,7 +77,7 @@ static inline u32 wire_get16(const u8 *p)
 {
 	u16 v;
 
-	memcpy(&v, p, sizeof(v));
+	__builtin_memcpy(&v, p, sizeof(v));
 	return v;
 }
 
@@ -85,7 +85,7 @@ static inline u32 wire_get32(const u8 *p)
 {
 	u32 v;
 
-	memcpy(&v, p, sizeof(v));
+	__builtin_memcpy(&v, p, sizeof(v));
 	return v;
 }
 
@@ -93,7 +93,7 @@ static inline u64 wire_get64(const u8 *p)
 {
 	u64 v;
 
-	memcpy(&v, p, sizeof(v));
+	__builtin_memcpy(&v, p, sizeof(v));
 	return v;
 }
 
@@ -101,17 +101,17 @@ static inline void wire_put16(u8 *p, u32 v)
 {
 	u16 w = (u16)v;
 
-	memcpy(p, &w, sizeof(w));
+	__builtin_memcpy(p, &w, sizeof(w));
 }
 
 static inline void wire_put32(u8 *p, u32 v)
 {
-	memcpy(p, &v, sizeof(v));
+	__builtin_memcpy(p, &v, sizeof(v));
 }
 
 static inline void wire_put64(u8 *p, u64 v)
 {
-	memcpy(p, &v, sizeof(v));
+	__builtin_memcpy(p, &v, sizeof(v));
 }
 
 /* A frame, taken apart. */

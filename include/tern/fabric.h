@@ -96,6 +96,7 @@ struct fabric {
 	u32 link_mtu;      /* (c) */
 	u32 rekey_packets; /* (c) */
 	u32 session_count;
+	u64 used; /* one bit a session */
 	struct fabric_session *sessions[FABRIC_SESSIONS];
 	u64 seen[FABRIC_SEEN]; /* the first half of an INIT's MAC, a ring */
 	u32 seen_next;

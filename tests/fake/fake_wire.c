@@ -104,6 +104,7 @@ void fake_wire_send(struct fake_wire *w, struct fake_link *l, fake_arrive *arriv
 {
 	u64 now_ns = w->now * 1000, start = max_u64(now_ns, l->busy_ns);
 	u32 bytes = len + 28 + 38; /* headers, and what Ethernet adds to them on the line */
+	u64 at;
 
 	l->sent++;
 	if (l->rate != 0 && l->queue != 0 &&
@@ -119,9 +120,13 @@ void fake_wire_send(struct fake_wire *w, struct fake_link *l, fake_arrive *arriv
 		return;
 	}
 	l->bytes += bytes;
-	deliver(w, l, start / 1000 + l->delay_us, arrive, ctx, from, data, len);
+	at = start / 1000 + l->delay_us;
+	if (l->jitter_us != 0)
+		at = max_u64(l->last_us, at + fake_wire_random(w) % l->jitter_us);
+	l->last_us = at;
+	deliver(w, l, at, arrive, ctx, from, data, len);
 	if (chance(w, l->duplicate))
-		deliver(w, l, start / 1000 + l->delay_us, arrive, ctx, from, data, len);
+		deliver(w, l, at, arrive, ctx, from, data, len);
 }
 
 u64 fake_wire_next(const struct fake_wire *w)
@@ -281,7 +286,7 @@ static void node_filled(void *ctx, struct fabric_session *s, u64 tag, void *plac
 	(void)s;
 	n->filled++;
 	fake_page_fill(tag, want, len);
-	if (tag >= n->got_max || len != fake_page_len(n->other, tag) ||
+	if (tag >= n->got_max || (n->other != NULL && len != fake_page_len(n->other, tag)) ||
 	    memcmp(want, place, len) != 0 || (n->got[tag / 8] >> tag % 8 & 1) != 0)
 		n->wrong++;
 	else

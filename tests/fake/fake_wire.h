@@ -10,13 +10,15 @@
 #include <tern/types.h>
 
 struct fake_link {
-	u64 rate;                              /* bytes a second; 0: no limit */
-	u64 delay_us;                          /* one way */
-	u32 queue;                             /* bytes that may wait for the rate; 0: no limit */
-	u32 mtu;                               /* larger IPv4 packets disappear; 0: no limit */
+	u64 rate;      /* bytes a second; 0: no limit */
+	u64 delay_us;  /* one way */
+	u32 jitter_us; /* and up to that much more; nobody overtakes for that */
+	u32 queue;     /* bytes that may wait for the rate; 0: no limit */
+	u32 mtu;       /* larger IPv4 packets disappear; 0: no limit */
 	u32 loss, reorder, duplicate, corrupt; /* of a million packets */
 	u64 cut_from, cut_to;                  /* nothing passes in between */
 	/* What it did. */
+	u64 last_us; /* when the newest packet arrives */
 	u64 busy_ns; /* until then the rate is used up */
 	u64 sent, lost, full, bytes;
 };
