@@ -18,7 +18,8 @@ UNIT := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/*_test.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
 FUZZ_RUNS ?= 40000
 
-NODE := $(sort $(filter-out hv/vm/vm_boot.c,$(wildcard hv/vm/*.c)) $(wildcard hv/dev/*.c hv/sched/*.c hv/mem/gmem*.c) $(filter-out hv/net/netdev% hv/net/uplink%,$(wildcard hv/net/*.c))) hv/mem/scrub.c hv/lib/elf.c hv/lib/err.c \
+NODE := $(sort $(filter-out hv/vm/vm_boot.c,$(wildcard hv/vm/*.c)) $(wildcard hv/dev/*.c hv/sched/*.c hv/mem/gmem*.c) \
+	$(filter-out hv/net/netdev% hv/net/uplink% hv/net/fabric% hv/net/ip%,$(wildcard hv/net/*.c))) hv/mem/scrub.c hv/lib/elf.c hv/lib/err.c \
 	hv/lib/str.c hv/lib/fmt.c hv/timer.c hv/trace.c hv/lock.c arch/x86_64/npt.c \
 	arch/x86_64/vmx/ept.c $(B)/obj/dsdt.c \
 	tests/fake/fake_virt.c tests/fake/fake_frames.c tests/fake/fake_host.c
@@ -46,7 +47,8 @@ define fuzz_rule
 $(B)/fuzz/$(1): tests/fuzz/$(1).c $(call links,tests/fuzz/$(1).c) $(HOST_HEADERS) | $(SETUP)
 	@mkdir -p $$(@D)
 	@echo "  FUZZCC  $$@"
-	@$(FUZZCC) $(HOST_CFLAGS) $(SAN) $(call flags,tests/fuzz/$(1).c) -fsanitize=fuzzer tests/fuzz/$(1).c $(call links,tests/fuzz/$(1).c) -o $$@
+	@$(FUZZCC) $(HOST_CFLAGS) $(SAN) $(call flags,tests/fuzz/$(1).c) -fsanitize=fuzzer tests/fuzz/$(1).c \
+		$(call links,tests/fuzz/$(1).c) $(call libs,tests/fuzz/$(1).c) -o $$@
 endef
 $(foreach t,$(FUZZ),$(eval $(call fuzz_rule,$(t))))
 
@@ -117,3 +119,20 @@ check-long: guests $(B)/tern.iso ## bare guests, the long rows too: a million op
 	@TERN_LONG=1 TERN_BUILD=$(B) $(PYTHON) -m pytest -q -n 2 tests/system/test_guests.py
 
 .PHONY: check-linux check-long check-unit check-mutants check-fuzz check-repro check-rig check-boot
+
+# The fabric as the hypervisor has it (but for the code model), driven on the host.
+FABRIC_C := $(sort $(wildcard hv/net/fabric*.c)) arch/x86_64/ghash.c hv/lib/mem.c
+FABRIC_BENCH_C := tests/bench/fabric_bench.c tests/bench/tcp_flow.c tests/fake/fake_fpu.c tests/fake/fake_link.c \
+	tests/fake/fake_host.c
+FABRIC_CFLAGS := $(filter-out -mcmodel=kernel -mstack-protector-guard%,$(HV_CFLAGS))
+
+$(B)/bench/obj/%.o: %.c $(HOST_HEADERS) | $(SETUP)
+	@mkdir -p $(@D)
+	@$(HOSTCC) $(FABRIC_CFLAGS) $(CFLAGS_$(basename $<)) $(HV_INC) -c $< -o $@
+$(B)/bench/fabric_bench: $(FABRIC_C:%.c=$(B)/bench/obj/%.o) $(FABRIC_BENCH_C) $(HOST_HEADERS)
+	@$(HOSTCC) -std=gnu11 -O2 -g -no-pie -fno-pie -Iinclude -I. -DTERN_DEBUG=0 $(filter %.c %.o,$^) -l:libbearssl.a -lm -o $@
+
+bench-fabric: $(B)/bench/fabric_bench ## instructions a page of the fabric, goodput and share beside TCP on a simulated link
+	@$(PYTHON) tests/bench/fabric_bench.py --program $< --out build/bench.json
+
+.PHONY: bench-fabric

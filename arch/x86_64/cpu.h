@@ -24,7 +24,9 @@ _Static_assert(sizeof(struct tss) == 104, "SDM vol. 3A figure 8-11");
 struct cpu {
 	struct tss tss;
 	u64 gdt[5];
-	u64 stack_top;        /* (c) of the CPU's own stack */
+	u64 stack_top;              /* (c) of the CPU's own stack */
+	u8 fxsave[512] ALIGNED(16); /* what fpu_begin() found (SDM vol. 1 10.5.1) */
+	bool fpu_used;
 	struct cpu_info info; /* (c) once the CPU is online */
 };
 

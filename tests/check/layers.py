@@ -15,16 +15,20 @@ import checklib
 # Headers a freestanding C11 compiler brings itself, and Linux's register and protocol numbers.
 FREESTANDING = r"std(int|def|bool|arg|align|noreturn|int-gcc)\.h$|(linux|asm|asm-generic)/"
 HOSTED = r""
+# What <string.h> pulls in: a header of BearSSL includes it.
+LIBC_STRING = r"|strings?\.h$|features|stdc-predef|bits/|gnu/stubs|sys/cdefs"
 # What a driver must not know: what a VM, its memory or a migration is.
 NOT_DRIVERS = r"include/tern/(vm|gmem|migrate)"
 
-# folder: (own files it may include, those of them it may not, system headers). Longest folder wins.
+# folder: (own files it may include, those of them it may not, system headers). Longest folder wins. A file
+# of its own is the gate to a library.
 RULES = {
     "include/abi": (r"include/abi/", None, FREESTANDING),
     "include/tern": (r"include/", None, FREESTANDING),
     "boot": (r"include/|boot/", None, FREESTANDING),
     "boot/efi": (r"include/|boot/efi/", None, FREESTANDING + r"|efi/"),
     "hv": (r"include/|hv/", None, FREESTANDING),
+    "hv/net/fabric_crypto.c": (r"include/|hv/", None, FREESTANDING + LIBC_STRING + r"|bearssl"),
     "arch/x86_64": (r"include/|arch/x86_64/", r"arch/x86_64/(vmx|svm)/", FREESTANDING),
     "arch/x86_64/vmx": (r"include/|arch/x86_64/", r"arch/x86_64/svm/", FREESTANDING),
     "arch/x86_64/svm": (r"include/|arch/x86_64/", r"arch/x86_64/vmx/", FREESTANDING),
@@ -40,7 +44,7 @@ NO_VENDOR = ("hv",)
 
 def rule_of(path):
     """The row of RULES for a file, or None."""
-    for folder in map(str, pathlib.Path(path).parents):
+    for folder in map(str, [path, *pathlib.Path(path).parents]):
         if folder in RULES:
             return RULES[folder]
     return None
@@ -121,6 +125,8 @@ PLANTS = [
      {"hv/a.c": c_file("hv/b.h"), "hv/b.h": c_file("arch/x86_64/regs.h"),
       "arch/x86_64/regs.h": ""}, "hv/a.c includes arch/x86_64/regs.h"),
     ("hv includes libc", {"hv/a.c": c_file("stdio.h")}, "stdio.h"),
+    ("a library beside its gate", {"hv/net/a.c": c_file("bearssl.h")}, "hv/net/a.c includes /usr/include/bearssl.h"),
+    ("a library by its gate", {"hv/net/fabric_crypto.c": c_file("bearssl.h")}, None),
     ("hv names a vendor", {"hv/a.c": "/* enters VMX operation */\n"}, "hv/a.c:1"),
     ("hv calls a vendor", {"hv/a.c": "void svm_run(void);\n"}, "hv/a.c:1"),
     ("arch includes hv", {"arch/x86_64/a.c": c_file("hv/a.h"), "hv/a.h": ""},
