@@ -58,7 +58,8 @@ $(B)/obj/dsdt.o: $(B)/obj/dsdt.c
 
 # Libraries of Debian come in through one gate file each. What the gate and all it pulls in need from us is
 # a list: nothing else may be reached.
-BEARSSL := $(shell $(CC) -print-file-name=libbearssl.a)
+# Looked for when it is needed: set-up may install it first.
+BEARSSL = $(shell $(CC) -print-file-name=libbearssl.a)
 BEARSSL_MAY := _GLOBAL_OFFSET_TABLE_ __memcpy_chk __memset_chk __stack_chk_fail memcpy memset fpu_begin fpu_end \
 	ghash_init ghash_run
 BEARSSL_GATE := $(B)/obj/hv/net/fabric_crypto.o
