@@ -122,7 +122,7 @@ check-long: guests $(B)/tern.iso ## bare guests, the long rows too: a million op
 
 # The fabric as the hypervisor has it (but for the code model), driven on the host.
 FABRIC_C := $(sort $(wildcard hv/net/fabric*.c)) arch/x86_64/ghash.c hv/lib/mem.c
-FABRIC_BENCH_C := tests/bench/fabric_bench.c tests/bench/tcp_flow.c tests/fake/fake_fpu.c tests/fake/fake_link.c \
+FABRIC_BENCH_C := tests/bench/fabric_bench.c tests/bench/tcp_flow.c tests/fake/fake_fpu.c tests/fake/fake_road.c \
 	tests/fake/fake_host.c
 FABRIC_CFLAGS := $(filter-out -mcmodel=kernel -mstack-protector-guard%,$(HV_CFLAGS))
 

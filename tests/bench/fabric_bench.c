@@ -24,12 +24,12 @@ void bench_acked(struct fake_node *a, struct fake_tap *t);
 
 static struct fake_node nodes[2];
 static struct fake_link links[2];
-static struct fake_link wire;
+static struct fake_road wire;
 static struct tcp_flow tcp;
 
 static void set_up(u64 delay_us, u32 queue, u32 loss, u64 seed)
 {
-	fake_link_init(&wire, seed);
+	fake_road_init(&wire, seed);
 	for (u32 i = 0; i < 2; i++)
 		links[i] = (struct fake_link){.rate = LINE,
 					      .delay_us = delay_us,
@@ -46,7 +46,7 @@ static void tear_down(void)
 {
 	fake_node_free(&nodes[0]);
 	fake_node_free(&nodes[1]);
-	fake_link_free(&wire);
+	fake_road_free(&wire);
 }
 
 /* Runs the fabric, TCP or both for a time, in slices so that TCP's timer is looked at. */

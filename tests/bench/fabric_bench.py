@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """make bench-fabric: instructions a page, counted by callgrind, and tables of goodput and share.
 
-The code is compiled as in the hypervisor. What the test's own part costs (fake_link.c) is taken off. Sending is
+The code is compiled as in the hypervisor. What the test's own part costs (fake_road.c) is taken off. Sending is
 queueing a page and making its packets; the copy belongs to encryption, which works in place: the row without encryption
 has neither. Results are merged into the JSON file that make bench writes.
 """

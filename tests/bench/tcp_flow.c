@@ -62,7 +62,7 @@ static void segment_arrives(void *ctx, const struct fabric_peer *from, u8 *data,
 		if (t->have[(t->expected + i) % TCP_WINDOW])
 			a.bits[i / 8] |= (u8)(1u << i % 8);
 	}
-	fake_link_send(t->wire, t->back, ack_arrives, t, from, (u8 *)&a, sizeof(a));
+	fake_road_send(t->wire, t->back, ack_arrives, t, from, (u8 *)&a, sizeof(a));
 }
 
 static void transmit(struct tcp_flow *t, u64 n)
@@ -75,7 +75,7 @@ static void transmit(struct tcp_flow *t, u64 n)
 	t->packets[n % TCP_WINDOW].state = FLYING;
 	t->flying++;
 	/* 12 bytes less than UDP's 28: TCP's header of 32 bytes in place of UDP's 8. */
-	fake_link_send(t->wire, t->there, segment_arrives, t, &nobody, (u8 *)&s, sizeof(s) + 12);
+	fake_road_send(t->wire, t->there, segment_arrives, t, &nobody, (u8 *)&s, sizeof(s) + 12);
 }
 
 static void shrink(struct tcp_flow *t)
@@ -179,7 +179,7 @@ static void ack_arrives(void *ctx, const struct fabric_peer *from, u8 *data, u32
 	send_more(t);
 }
 
-void tcp_flow_start(struct tcp_flow *t, struct fake_link *w, struct fake_link *there,
+void tcp_flow_start(struct tcp_flow *t, struct fake_road *w, struct fake_link *there,
 		    struct fake_link *back)
 {
 	memset(t, 0, sizeof(*t));

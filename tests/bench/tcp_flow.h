@@ -3,13 +3,13 @@
 #ifndef TCP_FLOW_H
 #define TCP_FLOW_H
 
-#include <tests/fake/fake_link.h>
+#include <tests/fake/fake_road.h>
 
 #define TCP_WINDOW 8192u /* packets, a power of two */
 #define TCP_MSS    1448u
 
 struct tcp_flow {
-	struct fake_link *wire;
+	struct fake_road *wire;
 	struct fake_link *there, *back;
 	u64 next, una;    /* packets: the next new one, the first that is not acknowledged */
 	u64 order;        /* of transmissions */
@@ -31,7 +31,7 @@ struct tcp_flow {
 	u64 received; /* bytes in order */
 };
 
-void tcp_flow_start(struct tcp_flow *t, struct fake_link *w, struct fake_link *there,
+void tcp_flow_start(struct tcp_flow *t, struct fake_road *w, struct fake_link *there,
 		    struct fake_link *back);
 /* Its timer; returns when to call again. */
 u64 tcp_flow_poll(struct tcp_flow *t);

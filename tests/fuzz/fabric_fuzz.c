@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: hv/net/fabric.c hv/net/fabric_handshake.c hv/net/fabric_tx.c hv/net/fabric_rx.c hv/net/fabric_loss.c hv/net/fabric_cubic.c hv/net/fabric_mtu.c hv/net/fabric_wire.c hv/net/fabric_crypto.c arch/x86_64/ghash.c tests/fake/fake_fpu.c tests/fake/fake_link.c tests/fake/fake_host.c */
+/* links: hv/net/fabric.c hv/net/fabric_handshake.c hv/net/fabric_tx.c hv/net/fabric_rx.c hv/net/fabric_loss.c hv/net/fabric_cubic.c hv/net/fabric_mtu.c hv/net/fabric_wire.c hv/net/fabric_crypto.c arch/x86_64/ghash.c tests/fake/fake_fpu.c tests/fake/fake_road.c tests/fake/fake_host.c */
 /* libs: -l:libbearssl.a */
 /*
  * Hostile packets. First byte even: the rest is a UDP payload of a stranger with a right MAC where one belongs (so that
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include <hv/net/fabric_internal.h>
-#include <tests/fake/fake_link.h>
+#include <tests/fake/fake_road.h>
 
 #define REQUIRE(cond)            \
 	do {                     \
@@ -20,7 +20,7 @@
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
-static struct fake_link wire;
+static struct fake_road wire;
 static struct fake_node a, b;
 static struct fake_link there, back;
 
@@ -30,7 +30,7 @@ static void connect_nodes(void)
 	static bool ready;
 
 	if (!ready) {
-		fake_link_init(&wire, 1);
+		fake_road_init(&wire, 1);
 		fake_node_init(&a, &wire, 1, "key", 1500, 0, false);
 		fake_node_init(&b, &wire, 2, "key", 1500, 0, false);
 		fake_node_join(&a, &there, &b, &back);

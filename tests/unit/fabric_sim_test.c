@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: hv/net/fabric.c hv/net/fabric_handshake.c hv/net/fabric_tx.c hv/net/fabric_rx.c hv/net/fabric_loss.c hv/net/fabric_cubic.c hv/net/fabric_mtu.c hv/net/fabric_wire.c hv/net/fabric_crypto.c arch/x86_64/ghash.c tests/fake/fake_fpu.c tests/fake/fake_link.c tests/fake/fake_host.c */
+/* links: hv/net/fabric.c hv/net/fabric_handshake.c hv/net/fabric_tx.c hv/net/fabric_rx.c hv/net/fabric_loss.c hv/net/fabric_cubic.c hv/net/fabric_mtu.c hv/net/fabric_wire.c hv/net/fabric_crypto.c arch/x86_64/ghash.c tests/fake/fake_fpu.c tests/fake/fake_road.c tests/fake/fake_host.c */
 /* libs: -l:libbearssl.a */
 /* 256 MiB of pages over good and bad links, in simulated time: each page arrives once, byte for byte. */
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include <tests/fake/fake_link.h>
+#include <tests/fake/fake_road.h>
 
 #define SECOND 1000000ull
 #define PAGES  65536u /* 256 MiB */
@@ -20,12 +20,12 @@ static void transfer(struct fake_link link, u64 pages, u64 cut_after_us, u64 mos
 {
 	struct fake_link there = link, back = link;
 	struct fake_node *a = malloc(sizeof(*a)), *b = malloc(sizeof(*b));
-	struct fake_link w;
+	struct fake_road w;
 	struct fabric_view v;
 	u64 began;
 
 	assert_true(a != NULL && b != NULL);
-	fake_link_init(&w, pages + link.loss);
+	fake_road_init(&w, pages + link.loss);
 	there.cut_from = back.cut_from = w.now + cut_after_us;
 	there.cut_to = back.cut_to = there.cut_from + (cut_after_us != 0 ? 10 * SECOND : 0);
 	fake_node_init(a, &w, 0x0a000001, "the key", 1500, 0, false);
@@ -50,7 +50,7 @@ static void transfer(struct fake_link link, u64 pages, u64 cut_after_us, u64 mos
 	fake_node_free(b);
 	free(a);
 	free(b);
-	fake_link_free(&w);
+	fake_road_free(&w);
 }
 
 static void test_good(void **state)

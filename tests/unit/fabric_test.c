@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* links: hv/net/fabric.c hv/net/fabric_handshake.c hv/net/fabric_tx.c hv/net/fabric_rx.c hv/net/fabric_loss.c hv/net/fabric_cubic.c hv/net/fabric_mtu.c hv/net/fabric_wire.c hv/net/fabric_crypto.c arch/x86_64/ghash.c tests/fake/fake_fpu.c tests/fake/fake_link.c tests/fake/fake_host.c */
+/* links: hv/net/fabric.c hv/net/fabric_handshake.c hv/net/fabric_tx.c hv/net/fabric_rx.c hv/net/fabric_loss.c hv/net/fabric_cubic.c hv/net/fabric_mtu.c hv/net/fabric_wire.c hv/net/fabric_crypto.c arch/x86_64/ghash.c tests/fake/fake_fpu.c tests/fake/fake_road.c tests/fake/fake_host.c */
 /* libs: -l:libbearssl.a */
 /* Two nodes on a simulated wire: handshake, strangers, channels, limits, and links that change. */
 #include <setjmp.h>
@@ -11,19 +11,19 @@
 
 #include <hv/net/fabric_internal.h>
 #include <tern/err.h>
-#include <tests/fake/fake_link.h>
+#include <tests/fake/fake_road.h>
 
 #define SECOND 1000000ull
 #define MS     1000ull
 
-static struct fake_link wire;
+static struct fake_road wire;
 static struct fake_node *a, *b;
 static struct fake_link there, back;
 
 static void start(u32 link_mtu, u32 rekey, const char *key_b, bool no_aes_b)
 {
 	there = back = (struct fake_link){.rate = 125000000, .delay_us = 100, .queue = 500000};
-	fake_link_init(&wire, 4711);
+	fake_road_init(&wire, 4711);
 	a = malloc(sizeof(*a));
 	b = malloc(sizeof(*b));
 	assert_true(a != NULL && b != NULL);
@@ -71,7 +71,7 @@ static int teardown(void **state)
 	assert_int_equal(b->places, b->filled + b->unfilled);
 	free(a);
 	free(b);
-	fake_link_free(&wire);
+	fake_road_free(&wire);
 	return 0;
 }
 
@@ -214,11 +214,11 @@ static void test_garbage(void **state)
 	allocated = b->allocated;
 	b->tapped = 0;
 	for (u32 i = 0; i < 60000; i++) {
-		u32 len = fake_link_random(&wire) % sizeof(p), kind = i % 8;
+		u32 len = fake_road_random(&wire) % sizeof(p), kind = i % 8;
 		static const u32 lengths[] = {0, INIT_LEN, CHALLENGE_LEN, RESPONSE_LEN};
 
 		for (u32 k = 0; k < len; k += 4)
-			wire_put32(p + (k < sizeof(p) - 4 ? k : 0), fake_link_random(&wire));
+			wire_put32(p + (k < sizeof(p) - 4 ? k : 0), fake_road_random(&wire));
 		if (kind >= 1 && kind <= 3)
 			len = lengths[kind];
 		if (kind >= 1 && kind <= 4)

@@ -3,8 +3,8 @@
  * A simulated network in simulated time: links with rate, delay, queue, loss, reordering, duplication, corruption and
  * cuts, all from one seed, and nodes whose fabrics talk over it. The same seed gives the same run.
  */
-#ifndef FAKE_LINK_H
-#define FAKE_LINK_H
+#ifndef FAKE_ROAD_H
+#define FAKE_ROAD_H
 
 #include <tern/fabric.h>
 #include <tern/types.h>
@@ -25,7 +25,7 @@ struct fake_link {
 
 typedef void fake_arrive(void *ctx, const struct fabric_peer *from, u8 *data, u32 len);
 
-struct fake_link {
+struct fake_road {
 	u64 now; /* microseconds */
 	u64 random;
 	struct fake_event **heap;
@@ -33,20 +33,20 @@ struct fake_link {
 	u64 order;
 };
 
-void fake_link_init(struct fake_link *w, u64 seed);
-void fake_link_free(struct fake_link *w);
-u32 fake_link_random(struct fake_link *w);
+void fake_road_init(struct fake_road *w, u64 seed);
+void fake_road_free(struct fake_road *w);
+u32 fake_road_random(struct fake_road *w);
 /* A packet of len bytes of UDP payload, 28 less than it has on the link. */
-void fake_link_send(struct fake_link *w, struct fake_link *l, fake_arrive *arrive, void *ctx,
+void fake_road_send(struct fake_road *w, struct fake_link *l, fake_arrive *arrive, void *ctx,
 		    const struct fabric_peer *from, const u8 *data, u32 len);
 /* When the next packet arrives, UINT64_MAX: none is under way; and lets it arrive. */
-u64 fake_link_next(const struct fake_link *w);
-void fake_link_step(struct fake_link *w);
+u64 fake_road_next(const struct fake_road *w);
+void fake_road_step(struct fake_road *w);
 
 /* A node: its fabric, its side of the link, a user that sends and checks pages made from their tags. */
 struct fake_node {
 	struct fabric f;
-	struct fake_link *wire;
+	struct fake_road *wire;
 	struct fake_link *link; /* to the other one */
 	struct fake_node *other;
 	struct fabric_peer address;
@@ -77,7 +77,7 @@ struct fake_tap {
 	u8 data[1500];
 };
 
-void fake_node_init(struct fake_node *n, struct fake_link *w, u32 addr, const char *key,
+void fake_node_init(struct fake_node *n, struct fake_road *w, u32 addr, const char *key,
 		    u32 link_mtu, u32 rekey, bool no_aes);
 void fake_node_join(struct fake_node *a, struct fake_link *from_a, struct fake_node *b,
 		    struct fake_link *from_b);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "fake_link.h"
+#include "fake_road.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,21 +15,21 @@ struct fake_event {
 	u8 data[];
 };
 
-void fake_link_init(struct fake_link *w, u64 seed)
+void fake_road_init(struct fake_road *w, u64 seed)
 {
 	memset(w, 0, sizeof(*w));
 	w->random = seed * 0x9e3779b97f4a7c15ull + 1;
 	w->now = 1000000;
 }
 
-void fake_link_free(struct fake_link *w)
+void fake_road_free(struct fake_road *w)
 {
 	for (u32 i = 0; i < w->count; i++)
 		free(w->heap[i]);
 	free(w->heap);
 }
 
-u32 fake_link_random(struct fake_link *w)
+u32 fake_road_random(struct fake_road *w)
 {
 	w->random ^= w->random << 13;
 	w->random ^= w->random >> 7;
@@ -37,9 +37,9 @@ u32 fake_link_random(struct fake_link *w)
 	return (u32)(w->random >> 16);
 }
 
-static bool chance(struct fake_link *w, u32 of_a_million)
+static bool chance(struct fake_road *w, u32 of_a_million)
 {
-	return of_a_million != 0 && fake_link_random(w) % 1000000 < of_a_million;
+	return of_a_million != 0 && fake_road_random(w) % 1000000 < of_a_million;
 }
 
 static bool before(const struct fake_event *a, const struct fake_event *b)
@@ -47,7 +47,7 @@ static bool before(const struct fake_event *a, const struct fake_event *b)
 	return a->at != b->at ? a->at < b->at : a->order < b->order;
 }
 
-static void push(struct fake_link *w, struct fake_event *e)
+static void push(struct fake_road *w, struct fake_event *e)
 {
 	u32 i = w->count++;
 
@@ -61,7 +61,7 @@ static void push(struct fake_link *w, struct fake_event *e)
 	w->heap[i] = e;
 }
 
-static struct fake_event *pop(struct fake_link *w)
+static struct fake_event *pop(struct fake_road *w)
 {
 	struct fake_event *top = w->heap[0], *last = w->heap[--w->count];
 	u32 i = 0, child;
@@ -78,7 +78,7 @@ static struct fake_event *pop(struct fake_link *w)
 	return top;
 }
 
-static void deliver(struct fake_link *w, const struct fake_link *l, u64 at, fake_arrive *arrive,
+static void deliver(struct fake_road *w, const struct fake_link *l, u64 at, fake_arrive *arrive,
 		    void *ctx, const struct fabric_peer *from, const u8 *data, u32 len)
 {
 	struct fake_event *e = malloc(sizeof(*e) + len);
@@ -86,7 +86,7 @@ static void deliver(struct fake_link *w, const struct fake_link *l, u64 at, fake
 	ASSERT(e != NULL);
 	/* Late by up to three delays: others overtake it. */
 	if (chance(w, l->reorder))
-		at += fake_link_random(w) % (3 * l->delay_us + 100);
+		at += fake_road_random(w) % (3 * l->delay_us + 100);
 	*e = (struct fake_event){.at = at,
 				 .order = w->order++,
 				 .arrive = arrive,
@@ -95,11 +95,11 @@ static void deliver(struct fake_link *w, const struct fake_link *l, u64 at, fake
 				 .len = len};
 	memcpy(e->data, data, len);
 	if (chance(w, l->corrupt))
-		e->data[fake_link_random(w) % len] ^= (u8)(1u << fake_link_random(w) % 8);
+		e->data[fake_road_random(w) % len] ^= (u8)(1u << fake_road_random(w) % 8);
 	push(w, e);
 }
 
-void fake_link_send(struct fake_link *w, struct fake_link *l, fake_arrive *arrive, void *ctx,
+void fake_road_send(struct fake_road *w, struct fake_link *l, fake_arrive *arrive, void *ctx,
 		    const struct fabric_peer *from, const u8 *data, u32 len)
 {
 	u64 now_ns = w->now * 1000, start = max_u64(now_ns, l->busy_ns);
@@ -122,19 +122,19 @@ void fake_link_send(struct fake_link *w, struct fake_link *l, fake_arrive *arriv
 	l->bytes += bytes;
 	at = start / 1000 + l->delay_us;
 	if (l->jitter_us != 0)
-		at = max_u64(l->last_us, at + fake_link_random(w) % l->jitter_us);
+		at = max_u64(l->last_us, at + fake_road_random(w) % l->jitter_us);
 	l->last_us = at;
 	deliver(w, l, at, arrive, ctx, from, data, len);
 	if (chance(w, l->duplicate))
 		deliver(w, l, at, arrive, ctx, from, data, len);
 }
 
-u64 fake_link_next(const struct fake_link *w)
+u64 fake_road_next(const struct fake_road *w)
 {
 	return w->count > 0 ? w->heap[0]->at : UINT64_MAX;
 }
 
-void fake_link_step(struct fake_link *w)
+void fake_road_step(struct fake_road *w)
 {
 	struct fake_event *e = pop(w);
 
@@ -191,7 +191,7 @@ static void node_send(void *ctx, u64 now, const struct fabric_peer *to, u8 *payl
 		memcpy(t->data, payload, len);
 	}
 	if (n->other != NULL && to->addr == n->other->address.addr)
-		fake_link_send(n->wire, n->link, node_arrive, n->other, &n->address, payload, len);
+		fake_road_send(n->wire, n->link, node_arrive, n->other, &n->address, payload, len);
 }
 
 static void node_random(void *ctx, u8 *out, u32 bytes)
@@ -199,7 +199,7 @@ static void node_random(void *ctx, u8 *out, u32 bytes)
 	struct fake_node *n = ctx;
 
 	for (u32 i = 0; i < bytes; i++)
-		out[i] = (u8)fake_link_random(n->wire);
+		out[i] = (u8)fake_road_random(n->wire);
 }
 
 static void *node_alloc(void *ctx, u32 bytes)
@@ -319,7 +319,7 @@ static void node_sent(void *ctx, struct fabric_session *s, u64 tag, void *cookie
 		n->failed++;
 }
 
-void fake_node_init(struct fake_node *n, struct fake_link *w, u32 addr, const char *key,
+void fake_node_init(struct fake_node *n, struct fake_road *w, u32 addr, const char *key,
 		    u32 link_mtu, u32 rekey, bool no_aes)
 {
 	struct fabric_ops ops = {.ctx = n,
@@ -423,7 +423,7 @@ static void poll_node(struct fake_node *n)
 
 bool fake_nodes_run(struct fake_node *a, struct fake_node *b, u64 us, const u64 *count, u64 want)
 {
-	struct fake_link *w = a->wire;
+	struct fake_road *w = a->wire;
 	u64 end = w->now + us;
 
 	a->next_poll = b->next_poll = 0;
@@ -434,13 +434,13 @@ bool fake_nodes_run(struct fake_node *a, struct fake_node *b, u64 us, const u64 
 		poll_node(b);
 		if (count != NULL && *count >= want)
 			return true;
-		next = min_u64(min_u64(a->next_poll, b->next_poll), fake_link_next(w));
+		next = min_u64(min_u64(a->next_poll, b->next_poll), fake_road_next(w));
 		if (next > end) {
 			w->now = end;
 			return false;
 		}
-		if (fake_link_next(w) <= next)
-			fake_link_step(w);
+		if (fake_road_next(w) <= next)
+			fake_road_step(w);
 		else
 			w->now = max_u64(w->now, next);
 	}
