@@ -18,6 +18,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INIT = ROOT / "tests/system/linux_init.sh"
 LOAD = ROOT / "tests/system/load.sh"
+LOAD_UNIT = ROOT / "tests/system/load.service"
 BUSYBOX = pathlib.Path("/bin/busybox")
 CLOUD = "linux-image-cloud-amd64"
 # In the order in which they can be loaded.
@@ -198,13 +199,15 @@ def tools_root(build):
     """The same with the guest tools installed from their package, the module built by DKMS."""
     package = next(pathlib.Path(build).glob("tern-guest-tools_*_amd64.deb"))
     made = pathlib.Path(build) / "linux" / "tools-root.img"
-    if made.exists() and made.stat().st_mtime < package.stat().st_mtime:
+    if made.exists() and any(made.stat().st_mtime < s.stat().st_mtime
+                             for s in (package, LOAD, LOAD_UNIT, pathlib.Path(__file__))):
         made.unlink()
     return debian(build, made.name, TOOLS_ROOT_MIB,
                   ",procps,dkms,linux-image-cloud-amd64,linux-headers-cloud-amd64",
                   (f"copy-in {package.resolve()} /root",
                    f"chroot $1 apt-get install -y /root/{package.name}",
                    "test -n \"$(find $1/lib/modules -name 'tern.ko*')\"", DIET, f"copy-in {LOAD} /root",
+                   f"copy-in {LOAD_UNIT} /etc/systemd/system",
                    "chroot $1 sh -c 'cd /lib/modules && depmod $(ls)'"))
 
 

@@ -173,16 +173,20 @@ def judge_tools(text):
     print(f"tools: {len(samples)} samples, {len(rests)} at rest, {len(high)} of them high, {len(off)} off")
     if off or len(high) < 4 or len(high) == len(rests):
         raise Wrong(f"at rest (ms, used, backed): {rests}, off: {off}")
-    before = samples[0]
-    heard = next(r for r in rows if r[1] == "demand" and r[4] > before[3] + 280 * 1024)
-    touched = next(s for s in samples if s[3] > before[3] + 100 * 1024)
+    # The agent's first words are about its boot.
+    start = next(row for row in rows if row[1] == "hello")[0] + 5000
+    before = next(s for s in samples if s[0] > start)
+    heard = next(r for r in rows if r[0] > start and r[1] == "demand" and r[4] > before[3] + 280 * 1024)
     raised = next(r for r in rows if r[0] >= heard[0] and r[5] > before[3] + 280 * 1024)
+    touched = next(s for s in samples if s[0] > start and s[3] > before[3] + 100 * 1024)
     print(f"tools: demand {heard[4]} KiB at {heard[0]} ms, grant {raised[5]} KiB at {raised[0]} ms, "
           f"touched at {touched[0]} ms")
     if not heard[0] <= raised[0] < touched[0]:
         raise Wrong("the hint came too late")
-    if not re.search(r"LOAD sees: profile +[23]\d\d", text):
-        raise Wrong("no forecast from a profile")
+    profile = [float(m[1]) for m in re.finditer(r"LOAD sees: profile +([\d.]+) MiB", text)]
+    print(f"tools: by profile {profile} MiB")
+    if len(profile) != 4 or profile[1] > 300 or profile[2] < 400:
+        raise Wrong(f"the second run of the unit is not forecast from its first: {profile} MiB")
 
 
 NET_MIB = 50
