@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # A workload in a guest with the guest tools. "take" is the program that is run: it begins, takes
-# 300 MiB, keeps them, frees them. "all" runs it with a hint, and then three times as load.service.
+# 300 MiB, keeps them, frees them. "all" runs it with a hint, and then three times as load.service; then
+# the agent falls silent.
 say() { echo "LOAD $1: $(free -k | awk '/^Mem/ { print $2 " KiB, " $4 " free" }')"; }
 
 case $1 in
@@ -24,5 +25,8 @@ all)
 		sleep 20
 		say "rests $i"
 	done
+	systemctl stop tern-agent
+	sleep 35
+	say "silent"
 	;;
 esac
