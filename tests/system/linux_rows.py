@@ -251,7 +251,7 @@ ROWS = (
     Row("three-guests-on-a-switch", NET,
         (*(f"> vm start {guest.name}" for guest in NET), *((r"GUEST done",) * 3), "> switch stats"),
         judge_net, cpus=2, memory=1536, long=True, timeout=2400),
-    Row("clock", (Guest("web", "tern=clock"),), ("> vm start web", r"GUEST done"), judge_clock,
+    Row("clock", (Guest("web", f"tern=clock {WORDS}"),), ("> vm start web", r"GUEST done"), judge_clock,
         long=True, timeout=1800),
     Row("pause", (Guest("web", "tern=watch,facts", vcpus=2), Guest("clock", "tern=tick")),
         ("> vm start web", "> vm start clock", r"GUEST watch", r"GUEST watch", r"GUEST tick",
