@@ -12,7 +12,7 @@ import linux_image  # noqa: E402
 import linux_rows  # noqa: E402
 from test_boot import BUILD, MARGIN, ROOT, ternrun  # noqa: E402
 
-GRACE = 300  # Linux may work for so long without a word
+GRACE = 1200  # Linux may work for so long without a word
 FOLDER = pathlib.Path(os.path.abspath(ROOT / BUILD))
 ROWS = [row for row in linux_rows.ROWS if not row.long or os.environ.get("TERN_LONG") == "1"]
 
