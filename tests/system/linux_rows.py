@@ -247,7 +247,7 @@ ROWS = (
          r"^active", r"< \x1d", r"LOAD rests 0", "> vm agent web 256", r"LOAD rests 1",
          "> vm agent web 256", r"LOAD rests 3", "> vm agent web 256", "> vm info web",
          r'agent: "tern-agent .*" by hypercalls', r"LOAD silent", "> vm info web", r"2 GiB grant",
-         r"silent for 3\d s", "> vm kill web", r"vm web: gone", "> mem",
+         r"silent the last 3\d s", "> vm kill web", r"vm web: gone", "> mem",
          r"= total"),
         judge_tools, long=True, timeout=2400),
     Row("three-guests-on-a-switch", NET,
