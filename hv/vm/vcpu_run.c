@@ -197,7 +197,7 @@ void vcpu_nmi(struct vcpu *vc)
 void vcpu_init(struct vcpu *vc)
 {
 	lock_token token = lock_take(&vc->vm->lock);
-	bool off = vc->state == VCPU_OFF;
+	bool off = __atomic_load_n(&vc->state, __ATOMIC_RELAXED) == VCPU_OFF;
 
 	vc->start_vector = VCPU_NO_START;
 	if (!off)
@@ -232,7 +232,8 @@ void vcpu_run_init(struct vcpu *vc)
 int vcpu_start_at(struct vcpu *vc, u8 vector)
 {
 	lock_token token = lock_take(&vc->vm->lock);
-	bool off = vc->state == VCPU_OFF || (vc->requests & REQUEST_INIT) != 0;
+	bool off = __atomic_load_n(&vc->state, __ATOMIC_RELAXED) == VCPU_OFF ||
+		   (__atomic_load_n(&vc->requests, __ATOMIC_RELAXED) & REQUEST_INIT) != 0;
 	bool starts = off && vc->start_vector == VCPU_NO_START;
 
 	if (starts)
