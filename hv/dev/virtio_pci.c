@@ -19,6 +19,7 @@
 #include <tern/frames.h>
 #include <tern/lib.h>
 #include <tern/log.h>
+#include <tern/timer.h>
 #include <tern/vm.h>
 
 #define FEATURE(bit) (1ull << (bit))
@@ -80,17 +81,6 @@ void virtio_config_changed(struct virtio_device *v)
 		virtio_interrupt(v->pci, VIRTIO_ISR_CONFIG, v->pci->config_vector);
 }
 
-/* A driver that resets its device and breaks it again shall not fill the log. */
-static bool note_break(struct virtio_pci *p)
-{
-	u64 now = arch_tsc();
-
-	if (p->break_noted != 0 && now - p->break_noted < arch_tsc_hz())
-		return false;
-	p->break_noted = now;
-	return true;
-}
-
 void virtio_broken(struct virtio_device *v, const char *fmt, ...)
 {
 	struct virtio_pci *p = v->pci;
@@ -99,7 +89,8 @@ void virtio_broken(struct virtio_device *v, const char *fmt, ...)
 
 	if ((p->status & VIRTIO_CONFIG_S_NEEDS_RESET) != 0)
 		return;
-	if (note_break(p)) {
+	/* A driver that resets its device and breaks it again shall not fill the log. */
+	if (timer_once_a_second(&p->break_noted, arch_tsc())) {
 		va_start(ap, fmt);
 		fmt_vstr(text, sizeof(text), fmt, ap);
 		va_end(ap);

@@ -179,13 +179,7 @@ void agent_refused(struct vm *vm, u32 type, enum agent_refusal why)
 
 bool agent_may_log(struct vm *vm)
 {
-	struct agent *a = vm->agent;
-	u64 now = vm_now(vm);
-
-	if (a->logged != 0 && now - a->logged < timer_us_to_tsc(SECOND_US))
-		return false;
-	a->logged = now;
-	return true;
+	return timer_once_a_second(&vm->agent->logged, vm_now(vm));
 }
 
 static u64 *sent_event(struct agent *a, u64 seq)

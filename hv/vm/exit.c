@@ -6,6 +6,7 @@
 #include <tern/err.h>
 #include <tern/lib.h>
 #include <tern/log.h>
+#include <tern/timer.h>
 
 #define INSN_TEXT (3 * sizeof(((struct mmio_insn *)0)->bytes) + 1)
 
@@ -33,21 +34,11 @@ static OWN_FRAME enum exit_next port_io(const struct virt_ops *ops, struct vcpu 
 	return NEXT_ENTER;
 }
 
-/* A guest that stalls and goes on again and again gets one line a second. */
-static bool may_log_stall(struct vm *vm)
-{
-	u64 last = __atomic_load_n(&vm->stall_logged, __ATOMIC_RELAXED), now = arch_tsc();
-
-	if (last != 0 && now - last < arch_tsc_hz())
-		return false;
-	__atomic_store_n(&vm->stall_logged, now, __ATOMIC_RELAXED);
-	return true;
-}
-
 enum exit_next exit_stall(struct vcpu *vc, gpa_t at, const char *why)
 {
 	vc->stalled_at = at;
-	if (!vc->stalled && may_log_stall(vc->vm)) {
+	/* A guest that stalls and goes on again and again gets one line a second. */
+	if (!vc->stalled && timer_once_a_second(&vc->vm->stall_logged, arch_tsc())) {
 		log_warn("vm %s: vCPU %u waits for memory at 0x%llx: %s", vc->vm->name, vc->index,
 			 (unsigned long long)at.v, why);
 		vc->stalled = true;

@@ -3,6 +3,7 @@
 #ifndef TERN_TIMER_H
 #define TERN_TIMER_H
 
+#include <tern/arch.h>
 #include <tern/types.h>
 
 struct timer;
@@ -45,5 +46,20 @@ u32 timer_list(const struct pcpu *pc, struct timer_view *out, u32 max);
 /* TSC ticks in a time, and back; both saturate. 0 when the TSC is not calibrated. */
 u64 timer_us_to_tsc(u64 us);
 u64 timer_tsc_to_us(u64 ticks);
+
+/*
+ * For what shall happen at most once a second, as a line in the log that a guest can cause: true when *last is 0,
+ * never, or a second or more before now, and *last is now then. now: TSC ticks, or a time that runs as fast. Any CPU,
+ * no lock needed; two that ask at once may both be told so.
+ */
+static inline bool timer_once_a_second(u64 *last, u64 now)
+{
+	u64 before = __atomic_load_n(last, __ATOMIC_RELAXED);
+
+	if (before != 0 && now - before < arch_tsc_hz())
+		return false;
+	__atomic_store_n(last, now, __ATOMIC_RELAXED);
+	return true;
+}
 
 #endif
