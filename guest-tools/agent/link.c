@@ -95,48 +95,40 @@ static int port_wait(const struct link *l, short events)
 	return (p.revents & events) != 0 ? 0 : -EPIPE;
 }
 
-static int port_write(struct link *l, const void *m, size_t bytes)
+/* What read() or write() returned: bytes moved, 0: try again, waiting for events where it would have
+ * blocked; or a negative errno. */
+static ssize_t port_moved(const struct link *l, ssize_t n, short events)
 {
-	const u8 *p = m;
+	if (n > 0)
+		return n;
+	if (n < 0 && errno == EINTR)
+		return 0;
+	if (n == 0 || errno != EAGAIN)
+		return -EPIPE;
+	return port_wait(l, events);
+}
 
-	while (bytes > 0) {
-		ssize_t n = write(l->fd, p, bytes);
-		int rc;
+static int port_write(const struct link *l, const void *m, size_t bytes)
+{
+	for (size_t done = 0; done < bytes;) {
+		ssize_t n =
+			port_moved(l, write(l->fd, (const u8 *)m + done, bytes - done), POLLOUT);
 
-		if (n > 0) {
-			p += n;
-			bytes -= (size_t)n;
-			continue;
-		}
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n == 0 || errno != EAGAIN)
-			return -EPIPE;
-		rc = port_wait(l, POLLOUT);
-		if (rc != 0)
-			return rc;
+		if (n < 0)
+			return (int)n;
+		done += (size_t)n;
 	}
 	return 0;
 }
 
-static int port_fill(struct link *l, u8 *to, size_t bytes)
+static int port_fill(const struct link *l, u8 *to, size_t bytes)
 {
-	while (bytes > 0) {
-		ssize_t n = read(l->fd, to, bytes);
-		int rc;
+	for (size_t done = 0; done < bytes;) {
+		ssize_t n = port_moved(l, read(l->fd, to + done, bytes - done), POLLIN);
 
-		if (n > 0) {
-			to += n;
-			bytes -= (size_t)n;
-			continue;
-		}
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n == 0 || errno != EAGAIN)
-			return -EPIPE;
-		rc = port_wait(l, POLLIN);
-		if (rc != 0)
-			return rc;
+		if (n < 0)
+			return (int)n;
+		done += (size_t)n;
 	}
 	return 0;
 }

@@ -13,6 +13,12 @@ static s64 refuse(struct vm *vm, u32 type, enum agent_refusal why, s64 rc)
 	return rc;
 }
 
+/* A copy from or to the guest failed. */
+static s64 not_copied(struct vm *vm, u32 type, int rc)
+{
+	return rc == -TERN_EFAULT ? refuse(vm, type, AGENT_REFUSED_PLACE, rc) : rc;
+}
+
 static s64 take(struct vm *vm, u32 type, u64 at, u32 bytes)
 {
 	u8 message[AGENT_MESSAGE_MAX];
@@ -20,10 +26,8 @@ static s64 take(struct vm *vm, u32 type, u64 at, u32 bytes)
 	lock_token token;
 	s64 result;
 
-	if (rc == -TERN_EFAULT)
-		return refuse(vm, type, AGENT_REFUSED_PLACE, rc);
 	if (rc != 0)
-		return rc;
+		return not_copied(vm, type, rc);
 	token = lock_take(&vm->bus.lock);
 	result = agent_message(vm, AGENT_WAY_CALL, type, message, bytes, NULL);
 	lock_release(&vm->bus.lock, token);
@@ -42,10 +46,8 @@ static s64 give(struct vm *vm, u32 type, u64 at)
 	lock_token token;
 	s64 result;
 
-	if (rc == -TERN_EFAULT)
-		return refuse(vm, type, AGENT_REFUSED_PLACE, rc);
 	if (rc != 0)
-		return rc;
+		return not_copied(vm, type, rc);
 	token = lock_take(&vm->bus.lock);
 	result = type == AGENT_QUERY ? agent_query(vm, AGENT_WAY_CALL, &out.state)
 				     : agent_event_next(vm, AGENT_WAY_CALL, &out.event);

@@ -91,38 +91,34 @@ class Network:
         script = f"http://{ADDRESS}/tern.ipxe" if use_http else "tern.ipxe"
         if use_http:
             self._serve_http(folder)
-        log = open(self.scope.path("dnsmasq.log"), "wb")
-        # --no-daemon keeps user and group: a change drops the order to die with the rig (prctl(2)).
-        self.scope.spawn(
-            ["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--log-dhcp", "--port=0",
-             "--interface=br0", "--bind-interfaces", "--no-ping", "--dhcp-authoritative",
-             f"--dhcp-leasefile={self.scope.path('leases')}",
-             "--dhcp-range=10.87.0.10,10.87.0.200,1h",
-             # iPXE waits 13 s for an IPv6 router before it fetches anything: let it find one.
-             f"--dhcp-range={ADDRESS6},ra-only", "--enable-ra", "--enable-tftp",
-             f"--tftp-root={os.path.abspath(folder)}", "--dhcp-match=set:ipxe,175",
-             "--dhcp-match=set:efi,option:client-arch,7",
-             "--dhcp-match=set:efi,option:client-arch,9",
-             "--dhcp-boot=tag:!ipxe,tag:!efi,undionly.kpxe",
-             "--dhcp-boot=tag:!ipxe,tag:efi,snponly.efi", f"--dhcp-boot=tag:ipxe,{script}"],
-            namespace=self.namespace, stdout=log, stderr=log)
-        log.close()
+        self._serve_dhcp(
+            # iPXE waits 13 s for an IPv6 router before it fetches anything: let it find one.
+            f"--dhcp-range={ADDRESS6},ra-only", "--enable-ra", "--enable-tftp",
+            f"--tftp-root={os.path.abspath(folder)}", "--dhcp-match=set:ipxe,175",
+            "--dhcp-match=set:efi,option:client-arch,7",
+            "--dhcp-match=set:efi,option:client-arch,9",
+            "--dhcp-boot=tag:!ipxe,tag:!efi,undionly.kpxe",
+            "--dhcp-boot=tag:!ipxe,tag:efi,snponly.efi", f"--dhcp-boot=tag:ipxe,{script}")
 
     def lease(self, folder=None):
         """Answers DHCP alone, and with `folder` HTTP: for guests behind a node's uplink. Broadcast
         pings are what a node without guests hears."""
         if folder:
             self._serve_http(folder)
-        log = open(self.scope.path("dnsmasq.log"), "wb")
-        self.scope.spawn(
-            ["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--log-dhcp", "--port=0",
-             "--interface=br0", "--bind-interfaces", "--no-ping", "--dhcp-authoritative",
-             f"--dhcp-leasefile={self.scope.path('leases')}",
-             "--dhcp-range=10.87.0.10,10.87.0.200,1h"],
-            namespace=self.namespace, stdout=log, stderr=log)
-        self.scope.spawn(["busybox", "ping", "-q", "-i", "0.1", "10.87.0.255"],
-                         namespace=self.namespace, stdout=log, stderr=log)
-        log.close()
+        self._serve_dhcp()
+        self._spawn("ping.log", "busybox", "ping", "-q", "-i", "0.1", "10.87.0.255")
+
+    def _serve_dhcp(self, *more):
+        # --no-daemon keeps user and group: a change drops the order to die with the rig (prctl(2)).
+        self._spawn(
+            "dnsmasq.log", "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--log-dhcp",
+            "--port=0", "--interface=br0", "--bind-interfaces", "--no-ping", "--dhcp-authoritative",
+            f"--dhcp-leasefile={self.scope.path('leases')}",
+            "--dhcp-range=10.87.0.10,10.87.0.200,1h", *more)
+
+    def _spawn(self, log_name, *argv):
+        with open(self.scope.path(log_name), "wb") as log:
+            self.scope.spawn(list(argv), namespace=self.namespace, stdout=log, stderr=log)
 
     def _serve_http(self, folder):
         handler = functools.partial(QuietHandler, directory=os.path.abspath(folder))
